@@ -1,0 +1,41 @@
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race lint fuzz bench e2e golden cover vuln cross
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## build static binaries into bin/
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+demo: ## show the proxy at work, with servers of its own
+	go run ./cmd/nutmegctl demo
+
+test: ## install what the tests need, lint, vet, and run all tests
+	scripts/test.sh
+
+race: ## run all tests with the race detector and nothing else
+	go test -race ./...
+
+lint: ## run the linters of .golangci.yml
+	scripts/lint.sh
+
+fuzz: ## fuzz every target for 30s, or FUZZTIME=...
+	scripts/fuzz.sh
+
+bench: ## measure beside nutcracker; BENCH='-only mget -rounds 9' for flags
+	go run ./bench $(BENCH)
+
+e2e: ## run the end-to-end tests against real servers
+	scripts/install-test-tools.sh && go test -race -count=1 ./test/...
+
+golden: ## rewrite the golden files; review the diff like code
+	UPDATE_GOLDEN=1 go test ./...
+
+cover: ## measure test coverage into cover.html
+	go test -coverpkg=./... -coverprofile=cover.out ./... && go tool cover -html=cover.out -o cover.html && go tool cover -func=cover.out | tail -1
+
+vuln: ## look for known vulnerabilities in the dependencies
+	scripts/vuln.sh
+
+cross: ## build the daemon for every supported system
+	scripts/cross.sh

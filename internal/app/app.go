@@ -1,0 +1,168 @@
+// Package app is the one place that knows everything: it builds the proxy out of its rooms, starts it, listens to signals and shuts it down.
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"time"
+
+	"nutmeg/internal/admin"
+	"nutmeg/internal/config"
+	"nutmeg/internal/daemon"
+	"nutmeg/internal/evloop"
+	"nutmeg/internal/logfile"
+	"nutmeg/internal/proxy"
+)
+
+// Options is what the command line decides.
+type Options struct {
+	Version   string
+	ConfFile  string
+	LogFile   string // "" is stderr
+	LogLevel  int    // 0 to 11
+	StatsAddr string
+	StatsPort int
+	PIDFile   string // "" is none
+}
+
+// statsShutdown bounds how long answers of the stats port may still take when the process ends.
+const statsShutdown = time.Second
+
+// Run runs the daemon until a signal ends it, and returns the process's exit code. Ready is called once: with nil when
+// clients are served, or with the reason why they cannot be.
+func Run(o Options, ready func(error)) (exitCode int) {
+	log, err := logfile.Open(o.LogFile, o.LogLevel)
+	if err != nil {
+		ready(err)
+		return 1
+	}
+	defer log.Close()
+	_ = log.CatchCrashes() // without it a crash is still seen, if not where
+	l := log.Logger()
+	l.Log(context.Background(), logfile.Emerg, fmt.Sprintf("nutmeg-%s built for %s %s started on pid %d",
+		o.Version, runtime.GOOS, runtime.GOARCH, os.Getpid()))
+	defer l.Log(context.Background(), logfile.Emerg, "done")
+
+	d, err := start(o, l)
+	if err != nil {
+		l.Log(context.Background(), logfile.Alert, "cannot start", "cause", err)
+		ready(err)
+		return 1
+	}
+	defer d.close()
+	ready(nil)
+	return d.serve(log)
+}
+
+// daemonProcess is a started nutmeg: everything is open, nobody is served yet.
+type daemonProcess struct {
+	log   *slog.Logger
+	proxy *proxy.Proxy
+	admin *admin.Server
+	stats net.Listener
+	pid   *daemon.PIDFile
+}
+
+func start(o Options, log *slog.Logger) (d *daemonProcess, err error) {
+	conf, err := config.Load(o.ConfFile)
+	if err != nil {
+		return nil, err
+	}
+	d = &daemonProcess{log: log}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	if o.PIDFile != "" {
+		if d.pid, err = daemon.CreatePIDFile(o.PIDFile); err != nil {
+			return nil, err
+		}
+	}
+	address := net.JoinHostPort(o.StatsAddr, strconv.Itoa(o.StatsPort))
+	if d.stats, err = net.Listen("tcp", address); err != nil {
+		return nil, fmt.Errorf("cannot listen on %s (statistics): %w; choose another port with -s", address, err)
+	}
+	outsides, err := openSystems(conf.Global.Workers)
+	if err != nil {
+		return nil, err
+	}
+	if d.proxy, err = proxy.New(conf, outsides, log); err != nil {
+		return nil, err
+	}
+	if err = d.proxy.Listen(); err != nil {
+		return nil, err
+	}
+	hostname, err := os.Hostname()
+	if err != nil {
+		hostname = "unknown"
+	}
+	d.admin = admin.New(admin.Options{
+		Service: "nutmeg", Version: o.Version, Hostname: hostname, Start: time.Now(),
+		Config: func() *config.Config { return conf }, Source: d.proxy, Log: log,
+	})
+	return d, nil
+}
+
+// openSystems opens the outside of each worker: as many as configured, or one for each processor that the process may use.
+func openSystems(workers int) ([]evloop.Outside, error) {
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	// A worker that waits in the kernel keeps its place in Go's scheduler for a while: leave one for everything else.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), workers+1))
+	outsides := make([]evloop.Outside, workers)
+	for i := range outsides {
+		var err error
+		if outsides[i], err = evloop.NewSystem(); err != nil {
+			return nil, fmt.Errorf("cannot open the event loop of worker %d: %w", i, err)
+		}
+	}
+	return outsides, nil
+}
+
+// serve runs until a signal, or a failure that leaves nothing to run.
+func (d *daemonProcess) serve(log *logfile.Log) (exitCode int) {
+	signals := newSignals(log, d.log)
+	defer signals.stop()
+	ended := make(chan int, 1)
+	go func() {
+		code, ok := signals.handle()
+		if ok {
+			ended <- code
+			d.proxy.Stop()
+		}
+	}()
+	go func() {
+		if err := d.admin.Serve(d.stats); err != nil && d.log != nil {
+			d.log.Debug("statistics port closed", "cause", err)
+		}
+	}()
+	if err := d.proxy.Run(); err != nil {
+		d.log.Log(context.Background(), logfile.Alert, "cannot go on", "cause", err)
+		return 1
+	}
+	return <-ended
+}
+
+// close frees what start opened.
+func (d *daemonProcess) close() {
+	if d.admin != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), statsShutdown)
+		defer cancel()
+		_ = d.admin.Shutdown(ctx) // what is not answered by then is not answered
+	}
+	if d.stats != nil {
+		_ = d.stats.Close()
+	}
+	if d.pid != nil {
+		if err := d.pid.Remove(); err != nil {
+			d.log.Warn("cannot remove the pid file", "cause", err)
+		}
+	}
+}

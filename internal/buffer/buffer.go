@@ -1,0 +1,160 @@
+package buffer
+
+// Buffer is a queue of bytes in chunks: append at the back, discard at the front. The zero value is an empty buffer, which holds no memory.
+type Buffer struct {
+	head, tail *Chunk
+	size       int
+}
+
+// Len is the number of bytes in the buffer.
+func (b *Buffer) Len() int { return b.size }
+
+// First is the first chunk, nil if the buffer is empty.
+func (b *Buffer) First() *Chunk { return b.head }
+
+// Append copies data to the back of the buffer.
+func (b *Buffer) Append(p *Pool, data []byte) {
+	b.size += len(data)
+	if t := b.tail; t != nil {
+		n := copy(t.data[t.end:], data)
+		t.end += n
+		data = data[n:]
+	}
+	for len(data) > 0 {
+		c := b.grow(p, len(data))
+		c.end = copy(c.data, data)
+		data = data[c.end:]
+	}
+}
+
+// AppendString is Append for a string.
+func (b *Buffer) AppendString(p *Pool, data string) {
+	b.size += len(data)
+	if t := b.tail; t != nil {
+		n := copy(t.data[t.end:], data)
+		t.end += n
+		data = data[n:]
+	}
+	for len(data) > 0 {
+		c := b.grow(p, len(data))
+		c.end = copy(c.data, data)
+		data = data[c.end:]
+	}
+}
+
+// grow adds an empty chunk for size more bytes. Each is a class above the one before it, so a buffer that goes on
+// growing soon does so in large steps.
+func (b *Buffer) grow(p *Pool, size int) *Chunk {
+	class := classFor(size)
+	if b.tail != nil {
+		class = max(class, min(int(b.tail.class)+1, classes-1))
+	}
+	c := p.get(class)
+	b.link(c)
+	return c
+}
+
+func (b *Buffer) link(c *Chunk) {
+	if b.tail == nil {
+		b.head = c
+	} else {
+		b.tail.next = c
+	}
+	b.tail = c
+}
+
+// AppendChunk moves c to the back of the buffer, which owns it from then on.
+func (b *Buffer) AppendChunk(c *Chunk) {
+	b.size += c.end - c.start
+	b.link(c)
+}
+
+// Take moves everything in from to the back of b; from is empty afterwards. Both must be filled from the same pool.
+// Small contents are copied, so that a run of short responses leaves as one chunk; large ones change hands.
+func (b *Buffer) Take(p *Pool, from *Buffer) {
+	switch {
+	case from.size == 0:
+		return
+	case from.size <= copyBytes && b.tail != nil:
+		for c := from.head; c != nil; c = c.next {
+			b.Append(p, c.Bytes())
+		}
+		from.Reset(p)
+		return
+	case b.tail == nil:
+		b.head = from.head
+	default:
+		b.tail.next = from.head
+	}
+	b.tail = from.tail
+	b.size += from.size
+	*from = Buffer{}
+}
+
+// copyBytes is the size up to which copying is cheaper than one more entry of a writev.
+const copyBytes = 2048
+
+// Discard drops n bytes, at most Len, from the front and gives emptied chunks back to the pool.
+func (b *Buffer) Discard(p *Pool, n int) {
+	b.size -= n
+	for c := b.head; c != nil; c = b.head {
+		have := c.end - c.start
+		if n < have {
+			c.start += n
+			return
+		}
+		n -= have
+		b.head = c.next
+		p.Put(c)
+	}
+	b.tail = nil
+}
+
+// Reset drops all bytes.
+func (b *Buffer) Reset(p *Pool) {
+	for c := b.head; c != nil; {
+		next := c.next
+		p.Put(c)
+		c = next
+	}
+	*b = Buffer{}
+}
+
+// View returns the n bytes that begin at offset: in place when they lie in one chunk, else copied to scratch, whose
+// capacity must be at least n then. The range must lie within the buffer.
+func (b *Buffer) View(offset, n int, scratch []byte) []byte {
+	c := b.head
+	for c != nil && offset >= c.end-c.start {
+		offset -= c.end - c.start
+		c = c.next
+	}
+	if c == nil {
+		return scratch[:0]
+	}
+	if bytes := c.Bytes()[offset:]; len(bytes) >= n {
+		return bytes[:n]
+	}
+	scratch = scratch[:0]
+	for ; c != nil && len(scratch) < n; c = c.next {
+		bytes := c.Bytes()[offset:]
+		scratch = append(scratch, bytes[:min(len(bytes), n-len(scratch))]...)
+		offset = 0
+	}
+	return scratch
+}
+
+// CopyRange appends the n bytes of b that begin at offset to dst, which is filled from p. The range must lie within b.
+func (b *Buffer) CopyRange(p *Pool, dst *Buffer, offset, n int) {
+	for c := b.head; c != nil && n > 0; c = c.next {
+		bytes := c.Bytes()
+		if offset >= len(bytes) {
+			offset -= len(bytes)
+			continue
+		}
+		bytes = bytes[offset:]
+		bytes = bytes[:min(len(bytes), n)]
+		dst.Append(p, bytes)
+		n -= len(bytes)
+		offset = 0
+	}
+}

@@ -1,0 +1,45 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// maxFileBytes bounds the memory that a wrong file name can cost.
+const maxFileBytes = 16 << 20
+
+// Load reads and validates the file at path.
+//
+// The error is an *Errors with every fault of the file, or an *os.PathError
+// when the file cannot be read.
+func Load(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data)
+}
+
+// Parse validates data as the content of a file called name, which need not
+// exist. The error is an *Errors with every fault. Parse keeps no reference to
+// data and may be called from any goroutine.
+func Parse(name string, data []byte) (*Config, error) {
+	r := &reader{file: name, entriesLeft: maxEntries}
+	cfg := &Config{File: name}
+	if len(data) > maxFileBytes {
+		r.faultAt(1, 1, "", fmt.Sprintf("the file is larger than %d bytes; is it a configuration file?", maxFileBytes))
+	} else if root := r.decode(data); root != nil {
+		r.readRoot(root, cfg)
+	}
+	if len(r.faults) > 0 {
+		r.faults.sort()
+		return nil, &r.faults
+	}
+	return cfg, nil
+}

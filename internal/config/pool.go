@@ -1,0 +1,203 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"nutmeg/internal/distribution"
+	"nutmeg/internal/hashkit"
+)
+
+// poolKeys are the keys of a pool, in the order of docs/configuration.md. A
+// new key is one row here, its default in defaultPool, and its documentation.
+var poolKeys = []poolKey{
+	{"listen", (*reader).listen},
+	{"backlog", integerKey(0, func(p *Pool) *int { return &p.Listen.Backlog })},
+	{"reuseport", booleanKey(func(p *Pool) *bool { return &p.Listen.ReusePort })},
+	{"client_connections", integerKey(0, func(p *Pool) *int { return &p.ClientConnections })},
+	{"tcpkeepalive", booleanKey(func(p *Pool) *bool { return &p.TCPKeepalive })},
+	{"redis", (*reader).redis},
+	{"redis_auth", (*reader).redisAuth},
+	{"redis_db", integerKey(0, func(p *Pool) *int { return &p.RedisDB })},
+	{"servers", (*reader).servers},
+	{"server_connections", integerKey(1, func(p *Pool) *int { return &p.ServerConnections })},
+	{"preconnect", booleanKey(func(p *Pool) *bool { return &p.Preconnect })},
+	{"timeout", millisecondsKey(func(p *Pool) *time.Duration { return &p.Timeout })},
+	{"hash", (*reader).hash},
+	{"hash_tag", (*reader).hashTag},
+	{"distribution", (*reader).distribution},
+	{"auto_eject_hosts", booleanKey(func(p *Pool) *bool { return &p.Health.AutoEject })},
+	{"server_failure_limit", (*reader).failureLimit},
+	{"server_retry_timeout", millisecondsKey(func(p *Pool) *time.Duration { return &p.Health.RetryTimeout })},
+}
+
+type poolKey struct {
+	name string
+	read readKey
+}
+
+// readKey stores the value n of a key in p, or reports why it cannot and
+// leaves p as it is.
+type readKey func(r *reader, path string, n *yaml.Node, p *Pool)
+
+func integerKey(low int, field func(*Pool) *int) readKey {
+	return func(r *reader, path string, n *yaml.Node, p *Pool) {
+		r.integer(path, n, low, maxInt, "", field(p))
+	}
+}
+
+func booleanKey(field func(*Pool) *bool) readKey {
+	return func(r *reader, path string, n *yaml.Node, p *Pool) { r.boolean(path, n, field(p)) }
+}
+
+func millisecondsKey(field func(*Pool) *time.Duration) readKey {
+	return func(r *reader, path string, n *yaml.Node, p *Pool) { r.milliseconds(path, n, field(p)) }
+}
+
+func isPoolKey(name string) bool {
+	return slices.ContainsFunc(poolKeys, func(k poolKey) bool { return k.name == name })
+}
+
+// defaultPool is a pool in which only the required keys are missing.
+func defaultPool(name string) Pool {
+	return Pool{
+		Name:              name,
+		Listen:            Listen{Backlog: 512},
+		Routing:           Routing{Hash: "fnv1a_64", Distribution: "ketama"},
+		Health:            Health{FailureLimit: 2, RetryTimeout: 30 * time.Second},
+		ServerConnections: 1,
+	}
+}
+
+// listener is where an address was first listened on, to report the second.
+type listener struct {
+	pool string
+	line int
+}
+
+// readPool reads one pool; ok is false if its value is no mapping. key is the
+// node of its name.
+func (r *reader) readPool(key, value *yaml.Node, listeners map[Address]listener) (pool Pool, ok bool) {
+	path := join("", key.Value)
+	if value.Kind != yaml.MappingNode {
+		r.fault(value, path, fmt.Sprintf("the pool is %s; write a mapping with at least listen and servers", kindName(value)))
+		return Pool{}, false
+	}
+	pool = defaultPool(key.Value)
+	given := make(map[string]*yaml.Node) // values by key, of slips the key that was meant
+	faulty := make(map[string]bool)
+	for key, value := range r.entries(value, path, "the name of a setting") {
+		i := slices.IndexFunc(poolKeys, func(k poolKey) bool { return k.name == key.Value })
+		if i < 0 {
+			if meant := r.unknownKey(path, key); given[meant] == nil {
+				given[meant] = value
+			}
+			continue
+		}
+		before := len(r.faults)
+		poolKeys[i].read(r, join(path, key.Value), value, &pool)
+		given[key.Value] = value
+		faulty[key.Value] = len(r.faults) > before
+	}
+	r.checkRequired(path, key, given)
+	if auth := given["redis_auth"]; auth != nil && pool.RedisAuth != "" && pool.Protocol != Redis && !faulty["redis"] {
+		r.fault(auth, path+".redis_auth", "only a redis pool has a password; add redis: true, or remove the key")
+	}
+	if listen := given["listen"]; listen != nil && pool.Listen.Text != "" {
+		r.checkListener(path, listen, &pool, listeners)
+	}
+	return pool, true
+}
+
+// unknownKey reports a key that pools do not have, and returns the one that it
+// is probably a slip of, or "".
+func (r *reader) unknownKey(path string, key *yaml.Node) (meant string) {
+	path = join(path, key.Value)
+	switch {
+	case key.Value == "<<":
+		r.fault(key, path, "merge keys are not supported; write the settings out in each pool")
+		return ""
+	case slices.Contains(globalKeys, key.Value):
+		r.fault(key, path, fmt.Sprintf("%s is a global setting; move it into the top-level mapping %s", quote(key.Value), globalKey))
+		return ""
+	}
+	names := make([]string, len(poolKeys))
+	for i, k := range poolKeys {
+		names[i] = k.name
+	}
+	r.fault(key, path, fmt.Sprintf("%s is not a pool key; %s", quote(key.Value), oneOf(key.Value, names)))
+	return nearest(key.Value, names)
+}
+
+// checkRequired reports missing keys, except those that a slip stands for.
+func (r *reader) checkRequired(path string, key *yaml.Node, given map[string]*yaml.Node) {
+	if given["listen"] == nil {
+		r.fault(key, path, "listen is missing; add for example listen: 127.0.0.1:22121")
+	}
+	if given["servers"] == nil {
+		r.fault(key, path, "servers is missing; add a list of host:port:weight entries")
+	}
+}
+
+// checkListener reports a second pool on one address. Addresses are compared
+// after parsing, so [::1]:1 and ::1:1 are the same.
+func (r *reader) checkListener(path string, n *yaml.Node, pool *Pool, listeners map[Address]listener) {
+	first, taken := listeners[pool.Listen.Address]
+	if taken {
+		r.fault(n, path+".listen", fmt.Sprintf("%s is also the address of pool %s on line %d; give each pool its own", quote(pool.Listen.Text), first.pool, first.line))
+		return
+	}
+	listeners[pool.Listen.Address] = listener{pool: path, line: n.Line}
+}
+
+func (r *reader) redis(path string, n *yaml.Node, p *Pool) {
+	var redis bool
+	r.boolean(path, n, &redis)
+	if redis {
+		p.Protocol = Redis
+	}
+}
+
+func (r *reader) redisAuth(path string, n *yaml.Node, p *Pool) {
+	if text, ok := r.scalar(path, n); ok {
+		p.RedisAuth = text
+	}
+}
+
+func (r *reader) hash(path string, n *yaml.Node, p *Pool) {
+	r.choice(path, n, "a hash function", hashkit.Names(), &p.Routing.Hash)
+}
+
+func (r *reader) distribution(path string, n *yaml.Node, p *Pool) {
+	r.choice(path, n, "a distribution", distribution.Names(), &p.Routing.Distribution)
+}
+
+func (r *reader) hashTag(path string, n *yaml.Node, p *Pool) {
+	text, ok := r.scalar(path, n)
+	switch {
+	case !ok:
+	case len(text) != 2:
+		r.fault(n, path, quote(text)+` is not two bytes long; write two ASCII characters, for example "{}"`)
+	default:
+		p.Routing.HashTag = text
+	}
+}
+
+// failureLimit takes 0 for 1, which is how twemproxy acts on it.
+func (r *reader) failureLimit(path string, n *yaml.Node, p *Pool) {
+	r.integer(path, n, 0, maxInt, "", &p.Health.FailureLimit)
+	p.Health.FailureLimit = max(p.Health.FailureLimit, 1)
+}
+
+// sortByName sorts shorter names first, equal lengths by bytes: the order of
+// twemproxy, on which the placement of keys depends.
+func sortByName[T any](items []T, name func(T) string) {
+	slices.SortFunc(items, func(a, b T) int {
+		return cmp.Or(cmp.Compare(len(name(a)), len(name(b))), strings.Compare(name(a), name(b)))
+	})
+}

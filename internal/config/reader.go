@@ -1,0 +1,128 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+const (
+	// maxEntries bounds the keys and servers read from one file: aliases of
+	// aliases can make a short file very long.
+	maxEntries = 1 << 18
+
+	// globalKey is the top-level key of the settings of the process. twemproxy
+	// refuses a pool without servers, so no file written for it can have meant
+	// a pool by a mapping of this name without listen and servers.
+	globalKey = "nutmeg"
+
+	noPools = `the file has no pools; add one, for example: alpha: {listen: "127.0.0.1:22121", servers: ["127.0.0.1:11211:1"]}`
+)
+
+// reader walks the node tree of one file and collects its faults.
+type reader struct {
+	file        string
+	faults      Errors
+	entriesLeft int // of maxEntries; -1 = more, and reported
+}
+
+// fault reports a fact and its remedy at n.
+func (r *reader) fault(n *yaml.Node, path, message string) {
+	r.faultAt(n.Line, n.Column, path, message)
+}
+
+func (r *reader) faultAt(line, column int, path, message string) {
+	r.faults = append(r.faults, Error{
+		File: r.file, Line: max(line, 1), Column: max(column, 1), Path: path, Message: message,
+	})
+}
+
+// spend counts one key or list entry and tells whether reading may go on.
+func (r *reader) spend(n *yaml.Node) bool {
+	if r.entriesLeft == 0 {
+		r.fault(n, "", fmt.Sprintf("more than %d keys and servers, aliases counted; split the file", maxEntries))
+	}
+	r.entriesLeft = max(r.entriesLeft-1, -1)
+	return r.entriesLeft >= 0
+}
+
+// readRoot reads the mapping of pool names.
+func (r *reader) readRoot(root *yaml.Node, cfg *Config) {
+	if isEmpty(root) {
+		r.fault(root, "", noPools)
+		return
+	}
+	if root.Kind != yaml.MappingNode {
+		r.fault(root, "", fmt.Sprintf("the file is %s; write a mapping of pool names", kindName(root)))
+		return
+	}
+	pools := 0
+	listeners := make(map[Address]listener)
+	for key, value := range r.entries(root, "", "a pool name") {
+		if key.Value == globalKey && isGlobal(value) {
+			r.readGlobal(value, &cfg.Global)
+			continue
+		}
+		pools++
+		pool, ok := r.readPool(key, value, listeners)
+		if ok {
+			cfg.Pools = append(cfg.Pools, pool)
+		}
+	}
+	if pools == 0 {
+		r.fault(root, "", noPools)
+	}
+	sortByName(cfg.Pools, func(p Pool) string { return p.Name })
+}
+
+// entries yields the keys and values of the mapping m, aliases resolved. It
+// reports and skips what is no name and names that came before. what is the
+// thing a key is, for the message.
+func (r *reader) entries(m *yaml.Node, path, what string) func(yield func(key, value *yaml.Node) bool) {
+	return func(yield func(key, value *yaml.Node) bool) {
+		firstLine := make(map[string]int)
+		for i := 0; i+1 < len(m.Content); i += 2 {
+			at, key, value := m.Content[i], resolve(m.Content[i]), resolve(m.Content[i+1])
+			if !r.spend(at) {
+				return
+			}
+			if key.Kind != yaml.ScalarNode || key.Value == "" {
+				r.fault(at, path, fmt.Sprintf("a key is %s; write %s", kindName(key), what))
+				continue
+			}
+			if line, seen := firstLine[key.Value]; seen {
+				r.fault(at, join(path, key.Value), fmt.Sprintf("%s is also on line %d; keep one of them", quote(key.Value), line))
+				continue
+			}
+			firstLine[key.Value] = at.Line
+			if !yield(key, value) {
+				return
+			}
+		}
+	}
+}
+
+// join appends a key to a path. Names that would garble a message are quoted.
+func join(path, key string) string {
+	shown := key
+	if strings.ContainsFunc(key, func(c rune) bool { return c == ' ' || !strconv.IsPrint(c) }) || len(key) > maxQuoted {
+		shown = quote(key)
+	}
+	if path == "" {
+		return shown
+	}
+	return path + "." + shown
+}
+
+// maxQuoted bounds the bytes of a value that a message repeats.
+const maxQuoted = 80
+
+// quote returns s for use in a message: in quotes, escaped, and cut if long.
+func quote(s string) string {
+	if len(s) > maxQuoted {
+		return strconv.Quote(s[:maxQuoted]) + "..."
+	}
+	return strconv.Quote(s)
+}

@@ -1,0 +1,82 @@
+package distribution
+
+import (
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// window is how many points Locate looks at before it turns to binary search.
+const window = 4
+
+// ketama is a continuum: the first point at or above a hash names its owner,
+// and above the highest point it is the lowest one's.
+//
+// The upper bits of a hash are looked up in a table that says where the points
+// of that part of the continuum, its bucket, begin. Points are spread by MD5, a
+// bucket has less than one on average, so the owner is nearly always one of the
+// next few points, found without a branch that depends on the hash. However
+// unevenly the points lie, the rest of a bucket is searched by halving.
+type ketama struct {
+	points []point  // ascending; then a sentinel, window times: the wrap
+	starts []uint32 // for each bucket, and one after the last, its first point
+	shift  uint8    // bucket = hash >> shift
+}
+
+func newKetama(live []member) *ketama {
+	points := compact(continuumPoints(live))
+	if len(points) == 0 { // no share large enough: cannot be, but must not crash
+		points = append(points, makePoint(0, live[0].index))
+	}
+	return indexPoints(points)
+}
+
+// indexPoints builds the look-up structure over points, which are ascending,
+// have distinct values and are at least one. It keeps the slice.
+func indexPoints(points []point) *ketama {
+	width := max(1, bits.Len(uint(len(points)-1)))
+	k := &ketama{
+		starts: make([]uint32, 0, 1<<width+1),
+		shift:  uint8(32 - width),
+	}
+	for i, p := range points {
+		for uint32(len(k.starts)) <= p.value()>>k.shift {
+			k.starts = append(k.starts, uint32(i))
+		}
+	}
+	for len(k.starts) < 1<<width+1 {
+		k.starts = append(k.starts, uint32(len(points)))
+	}
+	sentinel := makePoint(math.MaxUint32, points[0].owner())
+	k.points = slices.Concat(points, slices.Repeat([]point{sentinel}, window))
+	return k
+}
+
+// Locate costs a look into each of two arrays, or O(log points) in a bucket
+// that is unusually full.
+func (k *ketama) Locate(hash uint32) int {
+	lowest := makePoint(hash, 0) // no point at or above hash is below it
+	bucket := hash >> (k.shift & 31)
+	start := k.starts[bucket]
+	near := (*[window]point)(k.points[start:])
+	skip := below(near[0], lowest) + below(near[1], lowest) + below(near[2], lowest)
+	if found := near[skip&(window-1)]; found >= lowest {
+		return int(found.owner())
+	}
+	return k.search(start+window, k.starts[bucket+1], lowest)
+}
+
+// search finds the owner of the first point at or above lowest, which is among
+// those from low up to and including high.
+func (k *ketama) search(low, high uint32, lowest point) int {
+	i, _ := slices.BinarySearch(k.points[low:high], lowest)
+	return int(k.points[int(low)+i].owner())
+}
+
+// below is 1 if p is less than limit and 0 if not, without a branch.
+func below(p, limit point) (n uint) {
+	if p < limit {
+		n = 1
+	}
+	return n
+}

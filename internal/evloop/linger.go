@@ -1,0 +1,79 @@
+package evloop
+
+import "time"
+
+// lingerTime is how long a peer may take to read its last bytes without any progress.
+const lingerTime = 2 * time.Second
+
+// linger is the handler of a connection that is being closed gracefully. It reads and drops what still comes: a socket
+// closed with unread input sends a reset, which could take from the peer the last bytes that it was sent.
+type linger struct {
+	conn    *Conn
+	timer   Timer
+	written uint64
+	half    bool // our side has been closed
+	done    func()
+}
+
+// CloseGracefully sends what is in the output, then ends the connection in a way that lets the peer read all of it.
+// The handler is told nothing more; done, which may be nil, is called when the connection is gone.
+func (c *Conn) CloseGracefully(done func()) {
+	if c.Closed() || c.flags&flagFinishing != 0 {
+		return
+	}
+	g := &linger{conn: c, done: done}
+	c.handler = g
+	c.flags |= flagNotify | flagFinishing
+	c.flags &^= flagPaused
+	c.rewatch()
+	if c.Closed() {
+		return
+	}
+	c.loop.Arm(&g.timer, c.loop.now+int64(lingerTime), g)
+	c.loop.Post(g.Flushed) // nothing may be left to send
+}
+
+func (g *linger) Opened()         {}
+func (g *linger) Received([]byte) {}
+
+func (g *linger) EOF() {
+	if g.conn.out.Len() == 0 {
+		g.close()
+	}
+}
+
+func (g *linger) Closed(error) { g.close() }
+
+func (g *linger) Flushed() {
+	c := g.conn
+	if c.Closed() || c.handler != g || c.out.Len() > 0 || g.half {
+		return
+	}
+	if c.flags&flagEnded != 0 {
+		g.close()
+		return
+	}
+	g.half = true
+	if c.socket.CloseWrite() != nil {
+		g.close()
+	}
+}
+
+// Expired gives up on a peer that neither reads nor closes.
+func (g *linger) Expired() {
+	if g.conn.written == g.written {
+		g.close()
+		return
+	}
+	g.written = g.conn.written
+	g.conn.loop.Arm(&g.timer, g.conn.loop.now+int64(lingerTime), g)
+}
+
+func (g *linger) close() {
+	g.conn.loop.Disarm(&g.timer)
+	g.conn.Close()
+	if done := g.done; done != nil {
+		g.done = nil
+		done()
+	}
+}

@@ -1,0 +1,199 @@
+// Package evloop is nutmeg's event loop: a poller, sockets, output queues and timers, on one goroutine.
+//
+// The loop works in batches. One Wait returns the connections that are ready; their handlers are told of bytes that came
+// and of connections that closed, and append to outputs; at the end of the batch every connection with output is written
+// to once. Writability is asked for only after a short write, so a request costs one read and one write on each side.
+//
+//	Wait ─► ready connections ─► handler.Received ─► conn.Send ... ─► Batch ─► one write for each connection with output
+//	          inbox, timers  ─┘
+//
+// The loop knows no protocol. Handlers never ask whether a socket is readable; everything outside is behind Outside.
+// All of a loop and its connections belongs to the goroutine that runs it; only Post and Wake may be called from others.
+package evloop
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"nutmeg/internal/buffer"
+)
+
+const (
+	eventsPerWait = 1024
+	// readsPerTurn bounds how long one busy connection keeps the others of its batch waiting.
+	readsPerTurn = 4
+)
+
+// Loop is one event loop.
+type Loop struct {
+	outside Outside
+	batch   Batch
+	now     int64
+
+	Chunks buffer.Pool   // free chunks of all buffers of the loop's goroutine
+	read   *buffer.Chunk // what the next read fills
+
+	slots     []slot
+	freeSlots []uint32
+	events    []Event
+	dirty     *Conn // connections with output to write in this batch
+	timers    timerHeap
+	open      int
+
+	posted  atomic.Bool
+	stopped bool
+	inboxMu sync.Mutex // guards inbox
+	inbox   []func()
+	running []func()
+}
+
+// Batch is told when all that one Wait returned has been handled. What it appends to outputs is still written in the same batch.
+type Batch interface {
+	BatchDone()
+}
+
+// slot says what a token stands for. The generation tells a late event for a closed socket from one for its successor.
+type slot struct {
+	conn       *Conn
+	listener   *Listener
+	generation uint32
+}
+
+// New returns a loop over outside. Run or Step drives it.
+func New(outside Outside, batch Batch) *Loop {
+	l := &Loop{outside: outside, batch: batch, events: make([]Event, eventsPerWait)}
+	l.read = l.Chunks.Get(buffer.LargeBytes)
+	l.now = outside.Now()
+	return l
+}
+
+// Now is the time of the current batch in nanoseconds since some fixed moment. It never goes back.
+func (l *Loop) Now() int64 { return l.now }
+
+// Outside is what the loop was made over.
+func (l *Loop) Outside() Outside { return l.outside }
+
+// Open is the number of sockets that the loop holds: connections, also those under way, and listeners.
+func (l *Loop) Open() int { return l.open }
+
+// Run handles batches until Stop.
+func (l *Loop) Run() error {
+	for !l.stopped {
+		if err := l.Step(true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stop makes Run return after the current batch. Other goroutines post it.
+func (l *Loop) Stop() { l.stopped = true }
+
+// Step handles one batch. It waits for something to happen if wait is set.
+func (l *Loop) Step(wait bool) error {
+	timeout := int64(0)
+	if wait && !l.posted.Load() {
+		timeout = l.timers.wait(l.now)
+	}
+	n, err := l.outside.Wait(l.events, timeout)
+	if err != nil {
+		return err
+	}
+	l.now = l.outside.Now()
+	for i := range l.events[:n] {
+		l.dispatch(&l.events[i])
+	}
+	if l.posted.Load() {
+		l.runInbox()
+	}
+	l.timers.expire(l.now)
+	l.batch.BatchDone()
+	for l.dirty != nil {
+		l.flush()
+		l.batch.BatchDone()
+	}
+	return nil
+}
+
+func (l *Loop) dispatch(e *Event) {
+	s := &l.slots[uint32(e.Token)]
+	if s.generation != uint32(e.Token>>32) {
+		return // closed earlier in this batch
+	}
+	if s.conn != nil {
+		s.conn.ready(e)
+	} else if s.listener != nil {
+		s.listener.ready()
+	}
+}
+
+// flush writes the outputs of all connections that have some. Failures can make more connections dirty.
+func (l *Loop) flush() {
+	dirty := l.dirty
+	l.dirty = nil
+	for c := dirty; c != nil; {
+		next := c.nextDirty
+		c.nextDirty = nil
+		c.flags &^= flagDirty
+		c.flush()
+		c = next
+	}
+}
+
+// Post hands fn to the loop, which calls it on its own goroutine within the next batch. Any goroutine may call Post.
+// Functions of one caller run in the order in which it posted them.
+func (l *Loop) Post(fn func()) {
+	l.inboxMu.Lock()
+	l.inbox = append(l.inbox, fn)
+	l.inboxMu.Unlock()
+	if !l.posted.Swap(true) {
+		l.outside.Wake()
+	}
+}
+
+func (l *Loop) runInbox() {
+	l.posted.Store(false)
+	l.inboxMu.Lock()
+	l.running, l.inbox = l.inbox, l.running[:0]
+	l.inboxMu.Unlock()
+	for i, fn := range l.running {
+		fn()
+		l.running[i] = nil
+	}
+}
+
+func (l *Loop) register(conn *Conn, listener *Listener) uint32 {
+	var index uint32
+	if n := len(l.freeSlots); n > 0 {
+		index = l.freeSlots[n-1]
+		l.freeSlots = l.freeSlots[:n-1]
+	} else {
+		index = uint32(len(l.slots))
+		l.slots = append(l.slots, slot{})
+	}
+	s := &l.slots[index]
+	s.conn, s.listener = conn, listener
+	l.open++
+	return index
+}
+
+func (l *Loop) unregister(index uint32) {
+	s := &l.slots[index]
+	s.conn, s.listener = nil, nil
+	s.generation++
+	l.freeSlots = append(l.freeSlots, index)
+	l.open--
+}
+
+func (l *Loop) token(index uint32) uint64 {
+	return uint64(l.slots[index].generation)<<32 | uint64(index)
+}
+
+// Detach takes the chunk that the current Received call was given bytes of, with bytes [start, end) of it, out of the
+// loop's hands: a large value goes on in the memory that it was read into. The caller owns the chunk from then on.
+func (l *Loop) Detach(start, end int) *buffer.Chunk {
+	c := l.read
+	c.SetRange(start, end)
+	l.read = l.Chunks.Get(buffer.LargeBytes)
+	return c
+}

@@ -1,0 +1,214 @@
+// Package memcache is the memcached text protocol as bytes: incremental parsers
+// for requests and responses, writers, and every error text nutmeg sends to a
+// memcached client. It knows no sockets, no clocks and no servers.
+//
+//	client --> RequestParser  --> Request{Kind, Keys, spans}  --> server
+//	client <-- AppendProblem  <-- Problem (refused here)
+//	server --> ResponseParser --> Response{Kind, Values}       --> client
+//	           NextValue cuts a response apart, AppendRetrieval builds a fragment
+//
+// Both parsers take bytes as they come, cut anywhere, and look at no byte twice:
+// a cut word goes on where it stopped, values are skipped by count. Neither of them
+// allocates in the steady state.
+//
+// # The framing promise
+//
+// Many clients share one server connection, so a request on which the proxy and
+// the server disagree shifts every later response to the wrong client. Whatever
+// RequestParser accepts (no error, no Problem), memcached must see as exactly
+// one request and answer exactly once, and must not close the connection for.
+// Where memcached and the parser could differ, the parser refuses:
+//
+//	memcached                                       the parser
+//	ends a line at LF, with or without CR           refuses LF without CR, closes
+//	ends the words of a line at NUL                 refuses control bytes and 0x7f in every word
+//	keeps tab, CR and VT inside a word, yet takes   the same; blank is the only separator
+//	  them for the end of a number
+//	answers a bad storage line and then runs the    checks all that memcached checks (key length, flags,
+//	  value as commands (1.6.18: no swallowing)       exptime, length, cas unique), forwards nothing else
+//	differs by version in the range of flags and    takes what every version takes: flags uint32,
+//	  exptime                                         exptime int32, length at most 1 GiB
+//	takes a last word "noreply" in a number's       the words before noreply must be numbers, and noreply
+//	  place for noreply and answers nothing           is stripped before forwarding (Request.NoReplySpan)
+//	ignores a word after the last one it knows      refuses it
+//	closes on 2049 bytes without LF, except for     takes lines of 2048 bytes, of 1 MiB for get and gets;
+//	  get and gets behind at most 100 blanks          the name must start within the first 100 bytes
+//	closes on a line ending in HTTP/...             never accepts such a word but as a key
+//	speaks binary on a first byte 0x80              refuses it and closes
+//
+// test/memcache_codec_test.go holds the table against a real memcached.
+package memcache
+
+// Kind is the command of a request.
+type Kind uint8
+
+// The commands. Unknown is a name that memcached does not know either,
+// Unsupported one that memcached knows and nutmeg does not serve.
+const (
+	Unknown Kind = iota
+	Get
+	Gets
+	Gat
+	Gats
+	Set
+	Add
+	Replace
+	Append
+	Prepend
+	Cas
+	Incr
+	Decr
+	Touch
+	Delete
+	Version
+	Verbosity
+	Quit
+	Unsupported
+	metaSet // parsed apart for its value, reported as Unsupported
+	numKinds
+)
+
+// Limits of the protocol, in bytes.
+const (
+	MaxKey      = 250     // a key
+	MaxLine     = 2048    // a command line with its CRLF, as memcached bounds it
+	MaxKeysLine = 1 << 20 // a line of get or gets with its CRLF
+	MaxValue    = 1 << 30 // a value without its CRLF
+	maxLead     = 100     // blanks before the name: beyond, memcached closes on a long line
+)
+
+// Span is a range of bytes, offsets from the first byte of its request.
+type Span struct{ Start, End uint32 }
+
+// Len is the number of bytes of the span.
+func (s Span) Len() int { return int(s.End - s.Start) }
+
+// Of returns the bytes of the span in b, which starts where the request starts.
+func (s Span) Of(b []byte) []byte { return b[s.Start:s.End] }
+
+// A form says what may follow the name of a command: one letter a word, the last
+// letter standing for all further words. The letters are the word* constants.
+type form struct {
+	name     string
+	words    string
+	required uint8 // words that must be there
+	block    bool  // a value follows the line
+	line     uint32
+	answers  responseSet
+}
+
+// Classes of words in a form.
+const (
+	wordKey     = 'k'
+	wordFlags   = 'f' // digits, uint32
+	wordExptime = 'e' // digits with an optional '-', int32
+	wordLength  = 'l' // digits, at most MaxValue
+	wordUnique  = 'u' // digits, uint64
+	wordDelta   = 'd' // digits with an optional '-': the server judges the range
+	wordLevel   = 'v' // digits, uint32
+	wordNoReply = 'N' // the word noreply
+	wordZero    = '0' // the old "0" of delete, or noreply
+	wordExtra   = 'x' // one word too many
+	wordAny     = '*' // a word of no interest
+	wordName    = 'n' // the command itself; not in forms
+)
+
+const storedAnswers = 1<<Stored | 1<<NotStored | 1<<Exists | 1<<NotFound
+
+var forms = [numKinds]form{
+	Unknown:     {words: "*", line: MaxLine},
+	Get:         {"get", "k", 1, false, MaxKeysLine, 1 << Values},
+	Gets:        {"gets", "k", 1, false, MaxKeysLine, 1 << Values},
+	Gat:         {"gat", "ek", 2, false, MaxLine, 1 << Values},
+	Gats:        {"gats", "ek", 2, false, MaxLine, 1 << Values},
+	Set:         {"set", "kfelNx", 4, true, MaxLine, storedAnswers},
+	Add:         {"add", "kfelNx", 4, true, MaxLine, storedAnswers},
+	Replace:     {"replace", "kfelNx", 4, true, MaxLine, storedAnswers},
+	Append:      {"append", "kfelNx", 4, true, MaxLine, storedAnswers},
+	Prepend:     {"prepend", "kfelNx", 4, true, MaxLine, storedAnswers},
+	Cas:         {"cas", "kfeluNx", 5, true, MaxLine, storedAnswers},
+	Incr:        {"incr", "kdNx", 2, false, MaxLine, 1<<Number | 1<<NotFound},
+	Decr:        {"decr", "kdNx", 2, false, MaxLine, 1<<Number | 1<<NotFound},
+	Touch:       {"touch", "keNx", 2, false, MaxLine, 1<<Touched | 1<<NotFound},
+	Delete:      {"delete", "k0Nx", 1, false, MaxLine, 1<<Deleted | 1<<NotFound},
+	Version:     {"version", "x", 0, false, MaxLine, 1 << VersionLine},
+	Verbosity:   {"verbosity", "vNx", 1, false, MaxLine, 1 << OK},
+	Quit:        {"quit", "x", 0, false, MaxLine, 0},
+	Unsupported: {words: "*", line: MaxLine},
+	metaSet:     {"ms", "kl*", 2, true, MaxLine, 0},
+}
+
+// String is the command's name on the wire; empty for Unknown and Unsupported.
+func (k Kind) String() string { return forms[k].name }
+
+// Answers tells whether r may be the response to a request of kind k. Error
+// responses answer everything. A response that does not answer its request
+// means that the server connection has lost step: close it.
+func (k Kind) Answers(r ResponseKind) bool {
+	return r == Error || forms[k].answers&(1<<r) != 0
+}
+
+// Retrieval tells whether k reads values: get, gets, gat, gats.
+func (k Kind) Retrieval() bool { return k >= Get && k <= Gats }
+
+// Storage tells whether a value follows the command line of k.
+func (k Kind) Storage() bool { return k >= Set && k <= Cas }
+
+// lookup finds the command called name. The string is set for Unsupported.
+func lookup(name []byte) (Kind, string) {
+	switch string(name) {
+	case "get":
+		return Get, ""
+	case "set":
+		return Set, ""
+	case "gets":
+		return Gets, ""
+	case "gat":
+		return Gat, ""
+	case "gats":
+		return Gats, ""
+	case "add":
+		return Add, ""
+	case "replace":
+		return Replace, ""
+	case "append":
+		return Append, ""
+	case "prepend":
+		return Prepend, ""
+	case "cas":
+		return Cas, ""
+	case "incr":
+		return Incr, ""
+	case "decr":
+		return Decr, ""
+	case "touch":
+		return Touch, ""
+	case "delete":
+		return Delete, ""
+	case "version":
+		return Version, ""
+	case "verbosity":
+		return Verbosity, ""
+	case "quit":
+		return Quit, ""
+	case "ms":
+		return metaSet, "ms"
+	}
+	return lookupUnsupported(name)
+}
+
+var unsupportedNames = [...]string{
+	"mn", "mg", "md", "ma", "me", "stats", "flush_all", "cache_memlimit", "watch",
+	"lru", "lru_crawler", "slabs", "extstore", "shutdown", "misbehave", "bget",
+	"debug", "refresh_certs",
+}
+
+// lookupUnsupported is off the hot path: commands that nutmeg refuses.
+func lookupUnsupported(name []byte) (Kind, string) {
+	for _, s := range unsupportedNames {
+		if string(name) == s {
+			return Unsupported, s
+		}
+	}
+	return Unknown, ""
+}

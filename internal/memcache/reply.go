@@ -1,0 +1,120 @@
+package memcache
+
+// This file holds every text that nutmeg itself says to a memcached client.
+
+// Responses of one line that the proxy may give by itself.
+const (
+	EndReply       = "END\r\n"
+	OKReply        = "OK\r\n"
+	TooLargeReply  = "SERVER_ERROR object too large for cache\r\n" // memcached's words
+	unsupportedFmt = "CLIENT_ERROR unsupported command '"
+)
+
+// Problem is why a request was refused. It is an error; a fatal one is returned
+// by RequestParser.Parse, the others stand in Request.Problem.
+type Problem uint8
+
+// Recoverable problems first (the connection lives on), then fatal ones (the
+// stream can no longer be cut into requests: answer, then close).
+const (
+	NoProblem Problem = iota
+	UnknownCommand
+	UnsupportedCommand // AppendProblem adds the name
+	WrongArity
+	KeyTooLong
+	ControlByte
+	BadNumber
+	BadExptime
+	BadDelta
+	BadDelete
+	LineTooLong // the first fatal one
+	BareLineFeed
+	BadStorageLine // the length of the value that follows is unknown
+	BadDataChunk
+	BinaryProtocol
+	HTTPRequest
+	numProblems
+)
+
+// problemReplies are memcached's own words where it has words for the cause.
+var problemReplies = [numProblems]string{
+	UnknownCommand:     "ERROR\r\n",
+	UnsupportedCommand: "CLIENT_ERROR unsupported command\r\n",
+	WrongArity:         "ERROR\r\n",
+	KeyTooLong:         "CLIENT_ERROR bad command line format\r\n",
+	ControlByte:        "CLIENT_ERROR control byte in command line\r\n",
+	BadNumber:          "CLIENT_ERROR bad command line format\r\n",
+	BadExptime:         "CLIENT_ERROR invalid exptime argument\r\n",
+	BadDelta:           "CLIENT_ERROR invalid numeric delta argument\r\n",
+	BadDelete:          "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n",
+	LineTooLong:        "CLIENT_ERROR line too long\r\n",
+	BareLineFeed:       "CLIENT_ERROR line feed without carriage return\r\n",
+	BadStorageLine:     "CLIENT_ERROR bad command line format\r\n",
+	BadDataChunk:       "CLIENT_ERROR bad data chunk\r\n",
+	BinaryProtocol:     "CLIENT_ERROR binary protocol not supported, use the text protocol\r\n",
+	HTTPRequest:        "ERROR\r\n",
+}
+
+// problemNames are for logs and metrics.
+var problemNames = [numProblems]string{
+	NoProblem:          "no problem",
+	UnknownCommand:     "unknown command",
+	UnsupportedCommand: "unsupported command",
+	WrongArity:         "wrong number of arguments",
+	KeyTooLong:         "key longer than 250 bytes",
+	ControlByte:        "control byte in command line",
+	BadNumber:          "malformed or out-of-range number",
+	BadExptime:         "malformed or out-of-range exptime",
+	BadDelta:           "malformed delta",
+	BadDelete:          "delete with a time or a further argument",
+	LineTooLong:        "command line too long",
+	BareLineFeed:       "line feed without carriage return",
+	BadStorageLine:     "storage command without a usable value length",
+	BadDataChunk:       "value not followed by CRLF",
+	BinaryProtocol:     "binary protocol",
+	HTTPRequest:        "HTTP request",
+}
+
+// Error names the problem for logs.
+func (p Problem) Error() string { return problemNames[p] }
+
+// Fatal tells whether the connection must be closed after the reply.
+func (p Problem) Fatal() bool { return p >= LineTooLong }
+
+// Reply is the whole line for the client, with CRLF; empty for NoProblem.
+func (p Problem) Reply() string { return problemReplies[p] }
+
+// AppendProblem appends the line that answers the refused request r to dst.
+// It is for r.Problem; a fatal problem has its Reply. When r.NoReply is set the
+// client reads no answer and must not get one: it would take it for the next.
+func (r *Request) AppendProblem(dst []byte) []byte {
+	if r.Problem == UnsupportedCommand {
+		dst = append(dst, unsupportedFmt...)
+		dst = append(dst, r.Name...)
+		return append(dst, "'\r\n"...)
+	}
+	return append(dst, r.Problem.Reply()...)
+}
+
+// AppendServerError appends "SERVER_ERROR text\r\n" to dst. Control bytes in
+// text become '?', so that no text can end the line early.
+func AppendServerError(dst []byte, text string) []byte {
+	return appendLine(dst, "SERVER_ERROR ", text)
+}
+
+// AppendVersion appends the response to a version request to dst.
+func AppendVersion(dst []byte, version string) []byte {
+	return appendLine(dst, "VERSION ", version)
+}
+
+func appendLine(dst []byte, prefix, text string) []byte {
+	dst = append(dst, prefix...)
+	for i := range len(text) {
+		c := text[i]
+		if c < ' ' || c == 0x7f {
+			c = '?'
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, "\r\n"...)
+}

@@ -1,0 +1,302 @@
+package memcache
+
+import "bytes"
+
+// Request is what a RequestParser found. The caller owns it and may use it again
+// for the next request; while a request is cut it must be handed back to Parse
+// unchanged. All spans count from the first byte of the request.
+type Request struct {
+	Kind    Kind
+	NoReply bool
+	// Problem, when set, refuses the request: forward nothing, answer
+	// AppendProblem (nothing if NoReply), go on with the connection.
+	Problem Problem
+	// Name is the command of an Unsupported request, a constant.
+	Name string
+	// Keys are in the order of the line, 1 to MaxKey bytes each.
+	Keys []Span
+	// LineEnd is the offset past the line's CRLF; 0 while the line is cut. Once
+	// it is set all other fields are final but for a fatal error, so the caller
+	// may decide about a large value before it has come.
+	LineEnd int
+	// NoReplySpan covers the word noreply and the blanks before it.
+	NoReplySpan Span
+	// Exptime is the text of storage commands, touch, gat and gats.
+	Exptime Span
+	// Value is the value of a storage command, without its CRLF.
+	Value Span
+}
+
+// keptKeys bounds the key list that a Request keeps, in spans (64 KiB).
+const keptKeys = 8192
+
+// Reset empties the request and keeps room for keys. Parse calls it.
+func (r *Request) Reset() {
+	keys := r.Keys[:0]
+	if cap(keys) > keptKeys {
+		keys = nil
+	}
+	*r = Request{Keys: keys}
+}
+
+// Size is the whole request's length in bytes, known once LineEnd is set.
+func (r *Request) Size() int {
+	if r.Value.End > 0 {
+		return int(r.Value.End) + len("\r\n")
+	}
+	return r.LineEnd
+}
+
+// states of a RequestParser
+type requestState uint8
+
+const (
+	inGap     requestState = iota // between words; the zero value starts a request
+	inWord                        // inside the word of class RequestParser.class
+	lineCR                        // after the CR that should end the line
+	inJunk                        // skipping a line with a stray CR
+	inValue                       // left bytes of the value are to come
+	valueCR                       // the value is complete, its CR is due
+	valueLF                       // and its LF
+	requested                     // the request is complete
+)
+
+// RequestParser cuts what a client sends into requests. The zero value is ready.
+// It is used by one goroutine at a time.
+type RequestParser struct {
+	fatal     Problem // set once the stream is lost
+	state     requestState
+	class     byte   // of the current word
+	words     uint8  // complete words after the name, saturating
+	named     bool   // the name is complete
+	tainted   bool   // a control byte stands in the current word
+	frameless bool   // a storage line whose value length cannot be trusted
+	kind      Kind   // as the forms know it
+	size      uint32 // bytes of the request consumed so far
+	start     uint32 // offset of the current word
+	end       uint32 // offset past the last complete word
+	left      uint32 // bytes of the value to come
+	short     shortWord
+	number    number
+}
+
+// Size is the number of bytes of the current request consumed so far: 0 between
+// requests.
+func (p *RequestParser) Size() int { return int(p.size) }
+
+// Parse consumes bytes of the current request from the front of data.
+//
+// done means that the request ends at data[:n]; the next call starts another.
+// Otherwise all of data was consumed and the request goes on. data is not kept.
+//
+// The error is a fatal Problem: the stream cannot be cut into requests any more.
+// Answer its Reply and close; every later call returns it again.
+func (p *RequestParser) Parse(data []byte, req *Request) (n int, done bool, err error) {
+	if p.fatal != NoProblem {
+		return 0, false, p.fatal
+	}
+	base, i := p.size, 0
+	if base == 0 {
+		req.Reset()
+		if i = p.quickLine(data, req); p.state == requested {
+			p.state = inGap
+			return i, true, nil
+		}
+	}
+	for i < len(data) && p.fatal == NoProblem {
+		switch p.state {
+		case inGap:
+			i = p.gap(data, i, base)
+		case inWord:
+			i = p.word(data, i, base, req)
+		case lineCR:
+			i = p.lineFeed(data, i, base, req)
+		case inJunk:
+			i = p.junk(data, i, base)
+		case inValue:
+			skipped := min(int(p.left), len(data)-i)
+			i += skipped
+			if p.left -= uint32(skipped); p.left == 0 {
+				p.state = valueCR
+			}
+		case valueCR:
+			i = p.chunkEnd(data, i, '\r', valueLF)
+		case valueLF:
+			i = p.chunkEnd(data, i, '\n', requested)
+		}
+		if p.state == requested {
+			*p = RequestParser{}
+			return i, true, nil
+		}
+	}
+	p.size = base + uint32(i)
+	if p.state < inValue && p.fatal == NoProblem && p.size >= forms[p.kind].line {
+		p.fatal = LineTooLong
+	}
+	if p.fatal != NoProblem {
+		return i, false, p.fatal
+	}
+	return i, false, nil
+}
+
+// gap skips blanks and starts the next word.
+func (p *RequestParser) gap(data []byte, i int, base uint32) int {
+	for data[i] == ' ' {
+		if i++; i == len(data) {
+			return i
+		}
+	}
+	switch c := data[i]; {
+	case c == '\r':
+		p.state = lineCR
+		return i + 1
+	case c == '\n':
+		p.lineFault(base+uint32(i)+1, BareLineFeed)
+		return i + 1
+	case c == 0x80 && base == 0 && i == 0:
+		p.fatal = BinaryProtocol
+		return i
+	}
+	p.state = inWord
+	p.start = base + uint32(i)
+	p.tainted = false
+	p.short.n = 0
+	p.class = wordName
+	if p.named {
+		words := forms[p.kind].words
+		p.class = words[min(int(p.words), len(words)-1)]
+		p.number = number{}
+	} else if p.start > maxLead {
+		p.fatal = LineTooLong
+	}
+	return i
+}
+
+// word consumes the current word, or as much of it as there is.
+func (p *RequestParser) word(data []byte, i int, base uint32, req *Request) int {
+	end := wordEnd(data, i)
+	for p.class == wordKey && p.kind.Retrieval() && !p.tainted && end+1 < len(data) && data[end] == ' ' && data[end+1] > ' ' {
+		i = p.nextKey(end, base, req)
+		end = wordEnd(data, i)
+	}
+	part := data[i:end]
+	cut := end == len(data)
+	switch p.class {
+	case wordFlags, wordExptime, wordLength, wordUnique, wordDelta, wordLevel:
+		p.number.add(part, base+uint32(i) == p.start)
+	case wordName, wordNoReply, wordZero, wordAny:
+		if cut {
+			p.short.add(part)
+		}
+	}
+	if cut {
+		return end
+	}
+	switch data[end] {
+	case ' ':
+		p.state = inGap
+	case '\r':
+		p.state = lineCR
+	case '\n':
+		p.lineFault(base+uint32(end)+1, BareLineFeed)
+		return end + 1
+	default: // a control byte: no word of ours, but still inside the word
+		p.tainted = true
+		p.number.bad = true
+		p.short.n = uint8(len(p.short.buf)) + 1
+		return end + 1
+	}
+	p.endWord(part, base+uint32(end), req)
+	return end + 1
+}
+
+// nextKey ends the key before the single blank at end and starts the next, a
+// short way through gap for lists of keys.
+func (p *RequestParser) nextKey(end int, base uint32, req *Request) int {
+	p.endWord(nil, base+uint32(end), req)
+	p.start = base + uint32(end) + 1
+	return end + 1
+}
+
+// lineFeed takes the byte after a CR: the end of the line, or junk.
+func (p *RequestParser) lineFeed(data []byte, i int, base uint32, req *Request) int {
+	if data[i] != '\n' {
+		p.refuse(req, ControlByte)
+		p.frameless = true // words and stray CR cannot be told apart
+		p.state = inJunk
+		if data[i] == '\r' {
+			p.state = lineCR
+		}
+		return i + 1
+	}
+	p.endLine(base+uint32(i)+1, req)
+	return i + 1
+}
+
+// junk skips to the next CR or LF of a line that is refused already.
+func (p *RequestParser) junk(data []byte, i int, base uint32) int {
+	end := bytes.IndexAny(data[i:], "\r\n")
+	if end < 0 {
+		return len(data)
+	}
+	i += end
+	p.state = lineCR
+	if data[i] == '\n' {
+		p.lineFault(base+uint32(i)+1, BareLineFeed)
+	}
+	return i + 1
+}
+
+// chunkEnd takes one byte of the CRLF after a value.
+func (p *RequestParser) chunkEnd(data []byte, i int, want byte, next requestState) int {
+	if data[i] != want {
+		p.fatal = BadDataChunk
+		return i
+	}
+	p.state = next
+	return i + 1
+}
+
+// lineFault ends the stream at a line of size bytes. The size comes first: where
+// the line was cut must not change the answer.
+func (p *RequestParser) lineFault(size uint32, fault Problem) {
+	p.fatal = fault
+	if size > forms[p.kind].line {
+		p.fatal = LineTooLong
+	}
+}
+
+// endLine judges the line as a whole and starts the value, if one follows.
+func (p *RequestParser) endLine(size uint32, req *Request) {
+	f := &forms[p.kind]
+	if size > f.line {
+		p.fatal = LineTooLong
+		return
+	}
+	if !p.named || p.words < f.required {
+		p.refuse(req, WrongArity)
+		p.frameless = true
+	}
+	if !f.block {
+		p.state = requested
+		req.LineEnd = int(size)
+		return
+	}
+	if p.frameless {
+		p.fatal = BadStorageLine
+		return
+	}
+	req.LineEnd = int(size)
+	req.Value = Span{size, size + p.left}
+	p.state = inValue
+	if p.left == 0 {
+		p.state = valueCR
+	}
+}
+
+// refuse notes the first problem of a request.
+func (p *RequestParser) refuse(req *Request, why Problem) {
+	if req.Problem == NoProblem {
+		req.Problem = why
+	}
+}

@@ -1,0 +1,124 @@
+package memcache
+
+import "bytes"
+
+// endWord takes the word that ends at offset end; part is what came of it in
+// this call, all of it unless it was cut.
+func (p *RequestParser) endWord(part []byte, end uint32, req *Request) {
+	span := Span{p.start, end}
+	if p.class == wordName {
+		p.endName(part, req)
+		p.end = end
+		return
+	}
+	if p.tainted {
+		p.refuse(req, ControlByte)
+	}
+	switch p.class {
+	case wordKey:
+		req.Keys = append(req.Keys, span)
+		if span.Len() > MaxKey {
+			p.refuse(req, KeyTooLong)
+		}
+	case wordNoReply, wordZero:
+		p.endNoReply(part, end, req)
+	case wordExtra:
+		p.refuse(req, WrongArity)
+		req.NoReply = false // it was not the last word
+	case wordAny:
+		p.endAny(part, end, req)
+	default:
+		p.endNumber(span, req)
+	}
+	p.words = min(p.words, 254) + 1
+	p.end = end
+}
+
+// endName chooses the form of the line.
+func (p *RequestParser) endName(part []byte, req *Request) {
+	p.named = true
+	p.kind, req.Name = lookup(p.short.bytes(part))
+	req.Kind = p.kind
+	switch p.kind {
+	case Unknown:
+		p.refuse(req, UnknownCommand)
+	case Unsupported, metaSet:
+		req.Kind = Unsupported
+		p.refuse(req, UnsupportedCommand)
+	}
+}
+
+// endNumber checks the range of a number and keeps what is needed of it.
+func (p *RequestParser) endNumber(span Span, req *Request) {
+	n := &p.number
+	if !n.wellFormed() {
+		p.frameless = true // the words of a storage line may have shifted
+	}
+	switch p.class {
+	case wordExptime:
+		req.Exptime = span
+		if !n.int32() {
+			p.refuse(req, p.exptimeProblem())
+		}
+	case wordDelta:
+		if !n.wellFormed() {
+			p.refuse(req, BadDelta)
+		}
+	case wordUnique:
+		if !n.unsigned(1<<64 - 1) {
+			p.refuse(req, BadNumber)
+		}
+	case wordLength:
+		p.left = uint32(n.value)
+		if !n.unsigned(MaxValue) {
+			p.refuse(req, BadNumber)
+			p.frameless = true
+		}
+	default: // flags, level
+		if !n.unsigned(1<<32 - 1) {
+			p.refuse(req, BadNumber)
+		}
+	}
+}
+
+// exptimeProblem is memcached's choice of words.
+func (p *RequestParser) exptimeProblem() Problem {
+	if forms[p.kind].block {
+		return BadNumber
+	}
+	return BadExptime
+}
+
+// endNoReply takes the word that must be noreply, or for delete may be "0".
+func (p *RequestParser) endNoReply(part []byte, end uint32, req *Request) {
+	switch word := p.short.bytes(part); {
+	case string(word) == "noreply":
+		req.NoReply = true
+		req.NoReplySpan = Span{p.end, end}
+		if p.class == wordZero {
+			p.words++ // nothing may follow
+		}
+	case p.class == wordZero && string(word) == "0":
+	case p.kind == Delete:
+		p.refuse(req, BadDelete)
+	default:
+		p.refuse(req, WrongArity)
+	}
+}
+
+// endAny looks at a word of a command that is not served.
+func (p *RequestParser) endAny(part []byte, end uint32, req *Request) {
+	word := p.short.bytes(part)
+	switch p.kind {
+	case Unsupported:
+		// flush_all and cache_memlimit know noreply as a last word; commands of two
+		// letters (meta) do not.
+		req.NoReply = len(req.Name) > 2 && string(word) == "noreply"
+	case Unknown:
+		// A browser that is lured into posting to the port must not get the body of
+		// its request run as commands. memcached closes as well.
+		if bytes.HasPrefix(word, []byte("HTTP/")) {
+			p.lineFault(end+1, HTTPRequest)
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package proxy
+
+import "nutmeg/internal/memcache"
+
+// memcacheProtocol is what the engine does for a pool of memcached servers. It has no state.
+type memcacheProtocol struct{}
+
+func (memcacheProtocol) greeting() ([]byte, []greeting) { return nil, nil }
+
+func (memcacheProtocol) tooManyClients() string { return "ERROR Too many open connections\r\n" }
+
+func (p memcacheProtocol) request(c *client, data []byte, source input) int {
+	w := c.worker
+	in := w.intakeOf(c)
+	request := &in.memcache.request
+	n, done, err := in.memcache.parser.Parse(data, request)
+	if err != nil {
+		p.breakOff(c, request, err)
+		in.memcache.parser = memcache.RequestParser{}
+		return len(data)
+	}
+	if !done {
+		w.keep(c, in, data, source)
+		return n
+	}
+	p.dispatch(c, w.gather(c, in, data[:n], source), request)
+	w.release(c, in)
+	return n
+}
+
+// breakOff tells a client that what it sent is not understood, and closes it: nobody knows where its next request begins.
+func (p memcacheProtocol) breakOff(c *client, request *memcache.Request, cause error) {
+	c.worker.log.Info("client sent what is not the protocol", "pool", c.pool.name(), "client", c.conn.Peer(), "cause", cause)
+	c.broken = true
+	if problem, ok := cause.(memcache.Problem); ok { //nolint:errorlint // the codec returns its own type, unwrapped
+		c.reply([]byte(problem.Reply()))
+	}
+	c.leave()
+}
+
+// dispatch sends a whole request on its way.
+func (p memcacheProtocol) dispatch(c *client, m *message, request *memcache.Request) {
+	switch {
+	case request.Problem != memcache.NoProblem:
+		if !request.NoReply {
+			c.worker.scratch = request.AppendProblem(c.worker.scratch[:0])
+			c.reply(c.worker.scratch)
+		}
+	case request.Kind == memcache.Quit:
+		c.leave()
+	case request.Kind == memcache.Version:
+		p.forward(c, m, request, placeholder)
+	case request.Kind == memcache.Verbosity:
+		p.forwardToAll(c, m, request)
+	case len(request.Keys) > 1:
+		p.split(c, m, request)
+	default:
+		p.forward(c, m, request, m.bytes(request.Keys[0].Start, request.Keys[0].End))
+	}
+}
+
+// forward sends the request to the server of a key. A request without reply goes there as one with a reply, which is
+// then dropped: memcached answers some of them all the same, with an error that the next client would take for its own.
+func (p memcacheProtocol) forward(c *client, m *message, request *memcache.Request, key []byte) {
+	sv := c.pool.pick(key)
+	switch {
+	case sv == nil && request.NoReply:
+	case sv == nil:
+		c.replyFailure(failRefused)
+	case request.NoReply:
+		conn := sv.connFor(c)
+		r := c.worker.newRequest()
+		r.expects = uint8(request.Kind)
+		before := conn.appended
+		m.sendRange(conn, 0, request.NoReplySpan.Start)
+		m.sendRange(conn, request.NoReplySpan.End, uint32(m.size()))
+		conn.enqueue(r, int(conn.appended-before))
+	default:
+		c.forward(m, sv).expects = uint8(request.Kind)
+	}
+}
+
+// forwardToAll sends the request to every server of the pool; all must say OK.
+func (p memcacheProtocol) forwardToAll(c *client, m *message, request *memcache.Request) {
+	w := c.worker
+	if request.NoReply {
+		for _, sv := range c.pool.servers {
+			conn := sv.connFor(c)
+			r := w.newRequest()
+			r.expects = uint8(request.Kind)
+			before := conn.appended
+			m.sendRange(conn, 0, request.NoReplySpan.Start)
+			m.sendRange(conn, request.NoReplySpan.End, uint32(m.size()))
+			conn.enqueue(r, int(conn.appended-before))
+		}
+		return
+	}
+	f := w.newFamily(mergeOK)
+	for i := range c.pool.servers {
+		f.own(w, i)
+	}
+	f.settleOwners(w)
+	f.bear(c, m.size())
+	for i, child := range f.children {
+		child.expects = uint8(request.Kind)
+		m.sendRange(w.childConns[i], 0, uint32(m.size()))
+	}
+	f.launch(w)
+}
+
+// split sends each server a retrieval of the keys that it has. A request whose keys all belong to one server goes there as it is.
+func (p memcacheProtocol) split(c *client, m *message, request *memcache.Request) {
+	w := c.worker
+	f := w.newFamily(mergeValues)
+	for _, span := range request.Keys {
+		key := m.bytes(span.Start, span.End)
+		sv := c.pool.pick(key)
+		if sv == nil {
+			f.clearTally(w)
+			w.freeFamily(f)
+			c.replyFailure(failRefused)
+			return
+		}
+		f.own(w, sv.index)
+		f.keyBytes = append(f.keyBytes, key...)
+		f.keyEnds = append(f.keyEnds, int32(len(f.keyBytes)))
+	}
+	if len(f.servers) == 1 {
+		sv := c.pool.servers[f.servers[0]]
+		f.clearTally(w)
+		w.freeFamily(f)
+		c.forward(m, sv).expects = uint8(request.Kind)
+		return
+	}
+	f.settleOwners(w)
+	f.bear(c, m.size())
+	w.scratch = memcache.AppendRetrieval(w.scratch[:0], request.Kind, m.bytes(request.Exptime.Start, request.Exptime.End))
+	for i, child := range f.children {
+		child.expects = uint8(request.Kind)
+		w.childConns[i].append(w.scratch)
+	}
+	for i, owner := range f.owners {
+		w.scratch = memcache.AppendKey(w.scratch[:0], f.key(i))
+		w.childConns[w.childOf[owner]].append(w.scratch)
+	}
+	for _, conn := range w.childConns {
+		w.scratch = memcache.AppendLineEnd(w.scratch[:0])
+		conn.append(w.scratch)
+	}
+	f.launch(w)
+}
+
+// key is the parent's key i, where the family keeps keys.
+func (f *family) key(i int) []byte {
+	start := int32(0)
+	if i > 0 {
+		start = f.keyEnds[i-1]
+	}
+	return f.keyBytes[start:f.keyEnds[i]]
+}
+
+func (memcacheProtocol) response(s *serverConn, data []byte) (int, bool, error) {
+	n, done, err := s.memcache.parser.Parse(data, &s.memcache.response)
+	if err == nil && done && s.queue.oldest != nil && !memcache.Kind(s.queue.oldest.expects).Answers(s.memcache.response.Kind) {
+		err = failProtocol
+	}
+	return n, done, err
+}
+
+// inspect notes what a fragment's response is. memcached's errors are about requests, not about its health.
+func (memcacheProtocol) inspect(s *serverConn, r *request, _ []byte) bool {
+	r.kind = byte(s.memcache.response.Kind)
+	return true
+}
+
+func (memcacheProtocol) appendFailure(dst []byte, cause *failure) []byte {
+	return memcache.AppendServerError(dst, cause.text)
+}
+
+// merge makes a parent's response out of its children's.
+func (p memcacheProtocol) merge(pool *workerPool, parent *request) {
+	w, f := pool.worker, parent.family
+	if child := f.firstFailed(func(r *request) bool { return memcache.ResponseKind(r.kind) == memcache.Error || r.failed }); child != nil {
+		w.adopt(pool, parent, child)
+		return
+	}
+	if f.rule == mergeOK {
+		parent.response.AppendString(&w.loop.Chunks, memcache.OKReply)
+		return
+	}
+	w.mergeValues(parent)
+}
+
+// mergeValues puts the values into the order of the parent's keys, as one server would answer.
+func (w *worker) mergeValues(parent *request) {
+	f := parent.family
+	w.values = w.values[:0]
+	for _, child := range f.children {
+		n := child.response.Len()
+		w.values = append(w.values, child.response.View(0, n, make([]byte, 0, n)))
+	}
+	for i := range f.owners {
+		rest := &w.values[w.childOf[f.owners[i]]]
+		if key, block, after, ok := memcache.NextValue(*rest); ok && string(key) == string(f.key(i)) {
+			parent.response.Append(&w.loop.Chunks, block)
+			*rest = after
+		}
+	}
+	parent.response.AppendString(&w.loop.Chunks, memcache.EndReply)
+	clear(w.values)
+}

@@ -1,0 +1,174 @@
+package proxy
+
+import (
+	"nutmeg/internal/buffer"
+	"nutmeg/internal/memcache"
+	"nutmeg/internal/resp"
+)
+
+// intake is the parser of a client's requests together with what it has of a request that was cut.
+//
+// Nearly all requests come whole, so clients own none: the worker has one for each batch to parse with, and leaves it
+// to the client that a cut request belongs to until the rest has come. An idle client thus holds no parser and no buffer.
+type intake struct {
+	rope  buffer.Buffer // the bytes of the cut request so far
+	next  *intake
+	redis struct {
+		parser  resp.RequestParser
+		request resp.Request
+	}
+	memcache struct {
+		parser  memcache.RequestParser
+		request memcache.Request
+	}
+}
+
+// keptArgs bounds the arguments that an intake keeps room for.
+const keptArgs = 8192
+
+func (w *worker) newIntake() *intake {
+	if in := w.freeIntakes; in != nil {
+		w.freeIntakes = in.next
+		in.next = nil
+		return in
+	}
+	return &intake{}
+}
+
+// intakeOf returns the client's intake, or the worker's for a request that begins now.
+func (w *worker) intakeOf(c *client) *intake {
+	if c.cut != nil {
+		return c.cut
+	}
+	return w.intake
+}
+
+// keep leaves the intake with the client, with more bytes of its cut request. Large pieces stay in the memory they were read into.
+func (w *worker) keep(c *client, in *intake, piece []byte, source input) {
+	if c.cut == nil {
+		c.cut = in
+		w.intake = w.newIntake()
+	}
+	w.store(&in.rope, piece, source)
+}
+
+// release makes the intake ready for the next request.
+func (w *worker) release(c *client, in *intake) {
+	if c.cut == nil {
+		in.redis.request.Reset()
+		return
+	}
+	c.cut = nil
+	w.freeIntake(in)
+}
+
+func (w *worker) freeIntake(in *intake) {
+	in.rope.Reset(&w.loop.Chunks)
+	in.redis.parser = resp.RequestParser{}
+	if cap(in.redis.request.Args) > keptArgs {
+		in.redis.request.Args = nil
+	}
+	in.redis.request.Reset()
+	in.memcache.parser = memcache.RequestParser{}
+	in.memcache.request.Reset()
+	in.next = w.freeIntakes
+	w.freeIntakes = in
+}
+
+// input is where bytes that a handler was given lie: in the loop's read buffer, of which whole is all that was read, or elsewhere.
+type input struct {
+	whole []byte // nil if the bytes do not lie in the loop's read buffer
+}
+
+// detachBytes is the size from which a piece keeps the whole chunk that it was read into, rather than be copied out.
+const detachBytes = buffer.LargeBytes / 4
+
+// store appends piece to b. A large piece that is the end of the input changes hands instead of being copied.
+func (w *worker) store(b *buffer.Buffer, piece []byte, source input) {
+	n := len(source.whole)
+	if len(piece) >= detachBytes && n >= len(piece) && &source.whole[n-1] == &piece[len(piece)-1] {
+		b.AppendChunk(w.loop.Detach(n-len(piece), n))
+		return
+	}
+	b.Append(&w.loop.Chunks, piece)
+}
+
+// flattenBytes is the size up to which a request that came in pieces is put together before it is looked at.
+const flattenBytes = 16 << 10
+
+// message is a whole request's bytes: flat where they lie together, else a rope.
+type message struct {
+	flat    []byte
+	rope    *buffer.Buffer
+	args    []resp.Span // Redis: the arguments
+	scratch []byte
+}
+
+// gather makes the message of a request whose last piece is at hand.
+func (w *worker) gather(c *client, in *intake, piece []byte, source input) *message {
+	m := &w.message
+	m.flat, m.rope = piece, nil
+	if c.cut == nil {
+		return m
+	}
+	w.store(&in.rope, piece, source)
+	m.rope = &in.rope
+	m.flat = nil
+	if first := in.rope.First(); len(first.Bytes()) == in.rope.Len() {
+		m.flat = first.Bytes()
+	} else if in.rope.Len() <= flattenBytes {
+		w.flat = w.flat[:0]
+		for chunk := first; chunk != nil; chunk = chunk.Next() {
+			w.flat = append(w.flat, chunk.Bytes()...)
+		}
+		m.flat = w.flat
+	}
+	return m
+}
+
+// size is the number of bytes of the request.
+func (m *message) size() int {
+	if m.flat != nil {
+		return len(m.flat)
+	}
+	return m.rope.Len()
+}
+
+// bytes returns a range of the request. It is valid until the next call of bytes for the same message.
+func (m *message) bytes(start, end uint32) []byte {
+	if m.flat != nil {
+		return m.flat[start:end]
+	}
+	n := int(end - start)
+	if cap(m.scratch) < n {
+		m.scratch = make([]byte, 0, n)
+	}
+	return m.rope.View(int(start), n, m.scratch)
+}
+
+// Len and Arg make a message the arguments of a Redis command.
+func (m *message) Len() int { return len(m.args) }
+
+// Arg returns argument i; it is valid until the next call of Arg.
+func (m *message) Arg(i int) []byte { return m.bytes(m.args[i].Start, m.args[i].End) }
+
+// sendRange appends a range of the request to a server connection.
+func (m *message) sendRange(s *serverConn, start, end uint32) {
+	if m.flat != nil {
+		s.append(m.flat[start:end])
+		return
+	}
+	n := int(end - start)
+	s.appended += uint64(n)
+	m.rope.CopyRange(s.chunks(), s.output(), int(start), n)
+}
+
+// sendAll moves the whole request to a server connection.
+func (m *message) sendAll(s *serverConn) {
+	if m.rope == nil || m.flat != nil {
+		s.append(m.flat)
+		return
+	}
+	s.appended += uint64(m.rope.Len())
+	s.output().Take(s.chunks(), m.rope)
+}

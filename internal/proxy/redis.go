@@ -1,0 +1,292 @@
+package proxy
+
+import (
+	"crypto/subtle"
+	"fmt"
+	"strconv"
+
+	"nutmeg/internal/command"
+	"nutmeg/internal/resp"
+)
+
+// redisProtocol is what the engine does for a pool of Redis servers. It has no state besides its configuration.
+type redisProtocol struct {
+	password string
+	database int
+	hello    []byte
+	steps    []greeting
+}
+
+func newRedisProtocol(password string, database int) *redisProtocol {
+	p := &redisProtocol{password: password, database: database}
+	if password != "" {
+		p.hello = resp.AppendCommand(p.hello, "AUTH", password)
+		p.steps = append(p.steps, greeting{name: "AUTH"}) // the server refuses what follows, and says why
+	}
+	if database != 0 {
+		p.hello = resp.AppendCommand(p.hello, "SELECT", strconv.Itoa(database))
+		p.steps = append(p.steps, greeting{name: "SELECT", essential: true})
+	}
+	return p
+}
+
+func (p *redisProtocol) greeting() ([]byte, []greeting) { return p.hello, p.steps }
+
+func (p *redisProtocol) tooManyClients() string { return "-ERR max number of clients reached\r\n" }
+
+func (p *redisProtocol) request(c *client, data []byte, source input) int {
+	w := c.worker
+	in := w.intakeOf(c)
+	n, done, err := in.redis.parser.Parse(data, &in.redis.request)
+	if err != nil {
+		in.redis.parser = resp.RequestParser{}
+		in.redis.request.Reset()
+		p.breakOff(c, err)
+		return len(data)
+	}
+	if !done {
+		w.keep(c, in, data, source)
+		return n
+	}
+	m := w.gather(c, in, data[:n], source)
+	if in.redis.request.Inline {
+		p.inline(c, m)
+	} else {
+		m.args = in.redis.request.Args
+		p.dispatch(c, m, &in.redis.request)
+	}
+	w.release(c, in)
+	return n
+}
+
+// inline turns a line of words into an array of them and goes on with that.
+func (p *redisProtocol) inline(c *client, m *message) {
+	w := c.worker
+	array, err := resp.AppendInline(w.inline[:0], m.bytes(0, uint32(m.size())))
+	w.inline = array[:0]
+	if err != nil {
+		p.breakOff(c, err)
+		return
+	}
+	in := w.newIntake()
+	defer w.freeIntake(in)
+	if _, _, err := in.redis.parser.Parse(array, &in.redis.request); err != nil {
+		p.breakOff(c, err)
+		return
+	}
+	m.flat, m.rope, m.args = array, nil, in.redis.request.Args
+	if m.Len() > 0 && speaksHTTP(m.Arg(0)) {
+		p.breakOff(c, &resp.SyntaxError{Text: "this is a Redis server, not HTTP"})
+		return
+	}
+	p.dispatch(c, m, &in.redis.request)
+}
+
+// speaksHTTP recognises what web browsers send. A page must not be able to make a browser run commands: see Redis's own check.
+func speaksHTTP(word []byte) bool {
+	switch string(word) {
+	case "POST", "post", "Host:", "host:", "HOST:":
+		return true
+	}
+	return false
+}
+
+// breakOff tells a client that what it sent is not understood, and closes it: nobody knows where its next request begins.
+func (p *redisProtocol) breakOff(c *client, err error) {
+	text := err.Error()
+	if syntax, ok := err.(*resp.SyntaxError); ok { //nolint:errorlint // the codec returns its own type, unwrapped
+		text = syntax.Text
+	}
+	w := c.worker
+	w.log.Info("client sent what is not the protocol", "pool", c.pool.name(), "client", c.conn.Peer(), "cause", text)
+	w.scratch = resp.AppendError(w.scratch[:0], "ERR Protocol error: "+text)
+	c.broken = true
+	c.reply(w.scratch)
+	c.leave()
+}
+
+// dispatch sends a whole request on its way.
+func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
+	if m.Len() == 0 {
+		return
+	}
+	cmd := command.Lookup(m.Arg(0))
+	if cmd == nil {
+		p.refuse(c, "ERR unknown command '%s'", printable(m.Arg(0)))
+		return
+	}
+	act := actions[cmd]
+	if act == actSubcommand && m.Len() > 1 {
+		if sub := cmd.Subcommand(m.Arg(1)); sub != nil {
+			cmd, act = sub, actions[sub]
+		}
+	}
+	if !cmd.ArityOK(m.Len()) && act != actUnsupported {
+		p.refuse(c, "ERR wrong number of arguments for '%s' command", cmd.Name)
+		return
+	}
+	if !c.authenticated && act != actAuth && act != actQuit {
+		c.reply([]byte(resp.NoAuth))
+		return
+	}
+	switch act {
+	case actKey:
+		p.forwardKey(c, m, m.Arg(cmd.FirstKey))
+	case actKeys:
+		p.forwardKeys(c, m, cmd)
+	case actSplitArray:
+		p.split(c, m, request, cmd, mergeArray, 1)
+	case actSplitSum:
+		p.split(c, m, request, cmd, mergeSum, 1)
+	case actSplitPairs:
+		p.splitPairs(c, m, request, cmd)
+	case actAnywhere:
+		p.forwardKey(c, m, placeholder)
+	case actPing:
+		p.ping(c, m)
+	case actEcho:
+		c.worker.scratch = resp.AppendBulk(c.worker.scratch[:0], m.Arg(1))
+		c.reply(c.worker.scratch)
+	case actAuth:
+		p.auth(c, m)
+	case actQuit:
+		c.leave()
+	default:
+		p.refuse(c, "ERR unknown command '%s': nutmeg does not support it", printable(m.Arg(0)))
+	}
+}
+
+// placeholder is the key by which requests without a key find their server.
+var placeholder = []byte("placeholder")
+
+func (p *redisProtocol) ping(c *client, m *message) {
+	switch m.Len() {
+	case 1:
+		c.reply([]byte(resp.Pong))
+	case 2:
+		c.worker.scratch = resp.AppendBulk(c.worker.scratch[:0], m.Arg(1))
+		c.reply(c.worker.scratch)
+	default:
+		p.refuse(c, "ERR wrong number of arguments for '%s' command", "ping")
+	}
+}
+
+// auth checks a client's password. The pool has one, which is also the one for its servers.
+func (p *redisProtocol) auth(c *client, m *message) {
+	switch {
+	case m.Len() > 3:
+		p.refuse(c, "ERR syntax error")
+	case p.password == "":
+		c.reply([]byte(resp.NoPassword))
+	case m.Len() == 3 && string(m.Arg(1)) != "default",
+		subtle.ConstantTimeCompare(m.Arg(m.Len()-1), []byte(p.password)) != 1:
+		c.authenticated = false
+		c.reply([]byte(resp.WrongPassword))
+	default:
+		c.authenticated = true
+		c.reply([]byte(resp.OK))
+	}
+}
+
+// refuse answers with an error; the connection lives on.
+func (p *redisProtocol) refuse(c *client, format string, args ...any) {
+	w := c.worker
+	w.scratch = resp.AppendError(w.scratch[:0], fmt.Sprintf(format, args...))
+	c.reply(w.scratch)
+}
+
+// forwardKey sends the request to the server of a key.
+func (p *redisProtocol) forwardKey(c *client, m *message, key []byte) {
+	sv := c.pool.pick(key)
+	if sv == nil {
+		c.replyFailure(failRefused)
+		return
+	}
+	c.forward(m, sv)
+}
+
+// forwardKeys sends a request of several keys to the server that has them all.
+func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command) {
+	w := c.worker
+	positions, err := cmd.AppendKeys(w.positions[:0], m)
+	w.positions = positions[:0]
+	if err != nil {
+		p.refuse(c, "ERR %s", err)
+		return
+	}
+	if len(positions) == 0 {
+		p.refuse(c, "ERR '%s' without a key cannot be routed; name a key whose server shall run it", cmd.Name)
+		return
+	}
+	first := c.pool.pick(m.Arg(positions[0]))
+	if first == nil {
+		c.replyFailure(failRefused)
+		return
+	}
+	for _, i := range positions[1:] {
+		if sv := c.pool.pick(m.Arg(i)); sv != first && sv != nil {
+			p.crossShard(c, m, positions[0], i)
+			return
+		}
+	}
+	c.forward(m, first)
+}
+
+func (p *redisProtocol) crossShard(c *client, m *message, i, j int) {
+	one := printable(m.Arg(i))
+	p.refuse(c, "CROSSSLOT Keys in request don't belong to the same server: '%s' and '%s'; "+
+		"give them a common hash tag (hash_tag in the pool's configuration)", one, printable(m.Arg(j)))
+}
+
+func (p *redisProtocol) response(s *serverConn, data []byte) (int, bool, error) {
+	return s.redis.Parse(data)
+}
+
+// inspect notes what a fragment's response is, and reports whether a response speaks for its server's health.
+func (p *redisProtocol) inspect(s *serverConn, r *request, flat []byte) bool {
+	r.kind, r.elements = byte(s.redis.Kind()), s.redis.Count()
+	if s.redis.Kind() != resp.SimpleError {
+		return true
+	}
+	if flat == nil {
+		flat = r.response.First().Bytes()
+	}
+	return !isUnwell(flat)
+}
+
+// isUnwell recognises the errors of a server that cannot serve now.
+func isUnwell(response []byte) bool {
+	text, ok := resp.ErrorText(response)
+	if !ok {
+		return false
+	}
+	for i, c := range text {
+		if c == ' ' {
+			text = text[:i]
+			break
+		}
+	}
+	switch string(text) {
+	case "OOM", "LOADING", "BUSY":
+		return true
+	}
+	return false
+}
+
+func (p *redisProtocol) appendFailure(dst []byte, cause *failure) []byte {
+	if cause.verbatim {
+		return resp.AppendError(dst, cause.text)
+	}
+	return resp.AppendError(dst, "ERR "+cause.text)
+}
+
+// printable is text that a client sent, fit for an error or a log.
+func printable(text []byte) string {
+	const most = 64
+	quoted := strconv.QuoteToASCII(string(text[:min(len(text), most)]))
+	quoted = quoted[1 : len(quoted)-1]
+	if len(text) > most {
+		quoted += "..."
+	}
+	return quoted
+}

@@ -1,0 +1,111 @@
+package proxy
+
+import "nutmeg/internal/buffer"
+
+// request is one request from its acceptance until its response has been handed to its client.
+//
+// It stands in up to two queues: its client's, which holds the order of the responses, and its server connection's, which
+// says whose response comes next. A parent is only in its client's queue, its fragments only in those of connections.
+//
+//	client     oldest ─► request ─► parent ─► request
+//	                        │        │ ▲ ▲
+//	connection oldest ─► request ─► fragment ─► request (its client has gone: swallowed)
+type request struct {
+	client *client  // who waits for the response; nil for a fragment, and when nobody waits
+	parent *request // a fragment's parent
+	family *family  // a parent's fragments and how to merge them
+
+	next   *request // behind it in its client's queue
+	behind *request // behind it in its connection's queue
+
+	// response collects the response while it is incomplete, or while it waits for its turn.
+	response buffer.Buffer
+	done     bool // response is complete
+	failed   bool // response is an error that stands in for a server's response
+
+	charge   int    // bytes that count as held for the client
+	sent     int    // bytes that went into the connection's output
+	end      uint64 // where they end in the connection's stream
+	deadline int64  // when the response is overdue; 0 = never
+	expects  uint8  // what the protocol knows of the response that must come
+
+	// Of a fragment: how many keys it has, and what its response is made of.
+	keys     int64
+	kind     byte
+	elements int64
+}
+
+// wanted reports whether somebody still waits for the response.
+func (r *request) wanted() bool {
+	if r.parent != nil {
+		return r.parent.client != nil
+	}
+	return r.client != nil
+}
+
+// requestOverhead is what a request in flight costs besides its bytes.
+const requestOverhead = 256
+
+// keptRequests bounds the free list of requests: beyond, a burst's memory goes back.
+const keptRequests = 16 << 10
+
+func (w *worker) newRequest() *request {
+	if r := w.freeRequests; r != nil {
+		w.freeRequests = r.next
+		w.freeCount--
+		r.next = nil
+		return r
+	}
+	return &request{}
+}
+
+func (w *worker) freeRequest(r *request) {
+	r.response.Reset(&w.loop.Chunks)
+	if r.family != nil {
+		w.freeFamily(r.family)
+	}
+	if w.freeCount >= keptRequests {
+		return
+	}
+	*r = request{next: w.freeRequests}
+	w.freeRequests = r
+	w.freeCount++
+}
+
+// clientQueue is a client's requests in the order in which they came, and in which their responses leave.
+type clientQueue struct{ oldest, newest *request }
+
+func (q *clientQueue) push(r *request) {
+	if q.oldest == nil {
+		q.oldest = r
+	} else {
+		q.newest.next = r
+	}
+	q.newest = r
+}
+
+func (q *clientQueue) pop() *request {
+	r := q.oldest
+	q.oldest = r.next
+	r.next = nil
+	return r
+}
+
+// connQueue is the requests that a server connection owes a response to, in the order in which they were sent.
+type connQueue struct{ oldest, newest *request }
+
+func (q *connQueue) push(r *request) {
+	if q.oldest == nil {
+		q.oldest = r
+	} else {
+		q.newest.behind = r
+	}
+	q.newest = r
+}
+
+func (q *connQueue) pop() *request {
+	r := q.oldest
+	q.oldest = r.behind
+	r.behind = nil
+	return r
+}

@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"nutmeg/internal/evloop"
+	"nutmeg/internal/stats"
+)
+
+// worker is one event loop with everything it owns. Only its own goroutine touches it, but for load.
+type worker struct {
+	proxy   *Proxy
+	index   int
+	loop    *evloop.Loop
+	log     *slog.Logger
+	context context.Context // for asking the log whether a level is on
+	stats   *stats.Worker
+	pools   []*workerPool
+
+	clients  *client      // all of them
+	resuming *client      // those to read from again at the end of the batch
+	load     atomic.Int64 // how many clients; the worker that accepts reads it
+	serial   uint32
+
+	intake       *intake // parses requests that come whole
+	freeIntakes  *intake
+	freeRequests *request
+	freeCount    int
+	freeFamilies *family
+
+	// Scratch: each is used within one function and what it calls, never across batches.
+	message     message
+	flat        []byte
+	inline      []byte
+	scratch     []byte
+	positions   []int
+	values      [][]byte
+	tally       []int32 // by server: keys of the request at hand; all zero between requests
+	childOf     []int32 // by server: its child in the family at hand
+	childConns  []*serverConn
+	childStarts []uint64
+
+	trim evloop.Timer
+}
+
+func newWorker(p *Proxy, index int, outside evloop.Outside) *worker {
+	w := &worker{proxy: p, index: index, log: p.log, context: context.Background()}
+	w.loop = evloop.New(outside, w)
+	w.intake = w.newIntake()
+	counts := make([]int, len(p.pools))
+	most := 0
+	for i, sp := range p.pools {
+		counts[i] = len(sp.conf.Servers)
+		most = max(most, counts[i])
+	}
+	w.stats = stats.NewWorker(counts)
+	w.tally = make([]int32, most)
+	w.childOf = make([]int32, most)
+	for i, sp := range p.pools {
+		w.pools = append(w.pools, newWorkerPool(w, sp, &w.stats.Pools[i]))
+	}
+	return w
+}
+
+// trimInterval is how often memory that a burst took is looked at.
+const trimInterval = int64(time.Second)
+
+// BatchDone reads again from clients that were held back, once what they held has become less.
+func (w *worker) BatchDone() {
+	for c := w.resuming; c != nil; c = w.resuming {
+		w.resuming = c.nextResuming
+		c.nextResuming = nil
+		c.resuming = false
+		if !c.gone {
+			c.resume()
+		}
+	}
+	if !w.trim.Armed() {
+		w.loop.Arm(&w.trim, w.loop.Now()+trimInterval, w)
+	}
+}
+
+// Expired gives back memory that nobody needed for a while.
+func (w *worker) Expired() {
+	w.loop.Chunks.Trim()
+}
+
+// preconnect opens the first connection to every server of the pools that want it.
+func (w *worker) preconnect() {
+	for _, p := range w.pools {
+		if !p.conf.Preconnect {
+			continue
+		}
+		for _, s := range p.servers {
+			if s.lane.conns[0] == nil {
+				s.open(0)
+			}
+		}
+	}
+}
+
+// snapshot copies the counters and fills in what is counted only when somebody asks.
+func (w *worker) snapshot() *stats.Worker {
+	w.stats.CurrConnections = int64(w.loop.Open())
+	for _, p := range w.pools {
+		for _, s := range p.servers {
+			s.countQueues()
+		}
+	}
+	return w.stats.Clone()
+}
+
+func (s *server) countQueues() {
+	st := s.stats
+	st.InQueue, st.InQueueBytes, st.OutQueue, st.OutQueueBytes = 0, 0, 0, 0
+	for _, conn := range s.lane.conns {
+		if conn == nil {
+			continue
+		}
+		for r := conn.queue.oldest; r != nil; r = r.behind {
+			if r.end > conn.conn.Written() {
+				st.InQueue++
+				st.InQueueBytes += int64(r.sent)
+			} else {
+				st.OutQueue++
+				st.OutQueueBytes += int64(r.sent)
+			}
+		}
+	}
+}
+
+// shutdown closes everything. Clients' requests under way get no response.
+func (w *worker) shutdown() {
+	for c := w.clients; c != nil; {
+		next := c.next
+		c.conn.Close()
+		c.depart(true)
+		c = next
+	}
+	for _, p := range w.pools {
+		if p.listener != nil {
+			p.listener.Close()
+		}
+		for _, s := range p.servers {
+			for _, conn := range s.lane.conns {
+				if conn != nil {
+					conn.conn.Close()
+					conn.fail(failShutdown)
+				}
+			}
+		}
+	}
+	w.loop.Disarm(&w.trim)
+	w.loop.Stop()
+}

@@ -1,0 +1,230 @@
+// Package resp is the Redis serialization protocol: incremental parsers for both directions, a writer, and the texts of errors.
+//
+// Bytes only: no sockets, no clocks. A parser is given whatever bytes have come, anywhere cut, keeps what it must know
+// about the message it is in, and never looks at a byte twice. It does not copy: it tells where things are.
+//
+// Grammar: Redis serialization protocol versions 2 and 3, and Redis's inline commands. Where a Redis server is lenient
+// (it does not check the line end behind a bulk string, for one) the request parser is strict, because what it lets pass
+// goes to a connection that other clients share: nobody may put there what the server could frame differently.
+package resp
+
+import "math"
+
+// Limits of a request. Redis has the same ones, or did in a version still in use.
+const (
+	MaxArgs    = 1024 * 1024
+	MaxBulk    = 512 << 20
+	MaxInline  = 64 << 10
+	MaxRequest = 1 << 30 // all arguments together
+)
+
+// Span is where an argument's bytes are, counted from the start of its request.
+type Span struct{ Start, End uint32 }
+
+// Len is the number of bytes in the span.
+func (s Span) Len() int { return int(s.End - s.Start) }
+
+// Request is what a parser found out about one request. The zero value is ready; use Reset to keep its memory for the next.
+type Request struct {
+	Args []Span
+	// Inline says that the request is a line of words instead of an array; Args is empty then. AppendInline makes an array of it.
+	Inline bool
+}
+
+// Reset empties r for the next request.
+func (r *Request) Reset() {
+	r.Args = r.Args[:0]
+	r.Inline = false
+}
+
+// Raw is the range of argument i together with its length line and its line end, as it stands in the request.
+func (r *Request) Raw(i int) Span {
+	if i == 0 {
+		return Span{r.Args[0].Start - headerBytes(r.Args[0].Len()), r.Args[0].End + 2}
+	}
+	return Span{r.Args[i-1].End + 2, r.Args[i].End + 2}
+}
+
+// headerBytes is the size of "$n\r\n". Lengths have one spelling, without leading zeros: the parser sees to that.
+func headerBytes(n int) uint32 {
+	digits := uint32(1)
+	for ; n >= 10; n /= 10 {
+		digits++
+	}
+	return digits + 3
+}
+
+// RequestParser parses the requests of one client. The zero value is ready for the first byte of a request.
+type RequestParser struct {
+	state    requestState
+	number   numberLine
+	argsLeft int32
+	bodyLeft uint32 // bytes of the current argument, and of the line end behind it, that are still to come
+	size     uint32 // bytes of the request seen so far
+}
+
+type requestState uint8
+
+const (
+	requestStart requestState = iota
+	requestCount              // in the number behind '*'
+	requestDollar
+	requestLength // in the number behind '$'
+	requestBody
+	requestBodyEnd // in the line end behind an argument
+	requestInline
+)
+
+// Size is how many bytes of the current request have been seen: 0 between requests.
+func (p *RequestParser) Size() int { return int(p.size) }
+
+// Parse takes the bytes of data that belong to the current request and adds what it learns to req.
+//
+// With done, the request ends before data[n]; without, n is len(data) and the request goes on in the next call's data.
+// A request without arguments (an empty array, an empty line) has no Args, is not Inline, and asks for no answer.
+// An error is final: the stream cannot be understood from there on. req is the same for all calls of one request.
+func (p *RequestParser) Parse(data []byte, req *Request) (n int, done bool, err error) {
+	i := 0
+	for i < len(data) {
+		switch p.state {
+		case requestStart:
+			if data[i] != '*' {
+				p.state = requestInline
+				continue
+			}
+			i++
+			p.state = requestCount
+			p.number = numberLine{}
+		case requestCount:
+			used, ended, ok := p.number.parse(data[i:])
+			i += used
+			if !ok {
+				return i, false, errMultibulkLength
+			}
+			if !ended {
+				continue
+			}
+			count := p.number.value()
+			switch {
+			case count > MaxArgs:
+				return i, false, errMultibulkLength
+			case count <= 0:
+				p.reset()
+				return i, true, nil
+			}
+			p.argsLeft = int32(count)
+			p.state = requestDollar
+		case requestDollar:
+			if data[i] != '$' {
+				return i, false, expectedDollar(data[i])
+			}
+			i++
+			p.state = requestLength
+			p.number = numberLine{}
+		case requestLength:
+			used, ended, ok := p.number.parse(data[i:])
+			i += used
+			if !ok {
+				return i, false, errBulkLength
+			}
+			if !ended {
+				continue
+			}
+			length := p.number.value()
+			start := uint64(p.size) + uint64(i)
+			switch {
+			case length < 0 || length > MaxBulk:
+				return i, false, errBulkLength
+			case start+uint64(length) > MaxRequest:
+				return i, false, errTooLarge
+			}
+			req.Args = append(req.Args, Span{uint32(start), uint32(start) + uint32(length)})
+			p.bodyLeft = uint32(length)
+			p.state = requestBody
+			fallthrough
+		case requestBody:
+			if have := len(data) - i; have < int(p.bodyLeft) {
+				p.bodyLeft -= uint32(have)
+				return p.more(data)
+			}
+			i += int(p.bodyLeft)
+			p.bodyLeft = 2
+			p.state = requestBodyEnd
+			fallthrough
+		case requestBodyEnd:
+			for p.bodyLeft > 0 {
+				if i == len(data) {
+					return p.more(data)
+				}
+				if data[i] != "\n\r"[p.bodyLeft-1] {
+					return i, false, errBulkEnd
+				}
+				i++
+				p.bodyLeft--
+			}
+			if p.argsLeft--; p.argsLeft == 0 {
+				p.reset()
+				return i, true, nil
+			}
+			p.state = requestDollar
+		case requestInline:
+			return p.inline(data, req)
+		}
+	}
+	return p.more(data)
+}
+
+func (p *RequestParser) more(data []byte) (int, bool, error) {
+	if uint64(p.size)+uint64(len(data)) > math.MaxUint32 {
+		return len(data), false, errTooLarge
+	}
+	p.size += uint32(len(data))
+	return len(data), false, nil
+}
+
+func (p *RequestParser) reset() { *p = RequestParser{} }
+
+// numberLine reads a decimal number and its CR LF. Like Redis it knows one spelling of each number: no plus sign, no
+// leading zeros, no blanks, at least one digit.
+type numberLine struct {
+	magnitude uint64
+	digits    uint8
+	negative  bool
+	cr        bool
+}
+
+// maxDigits are the digits of the largest number of 64 bits with a sign; that many fit uint64 without a check of each.
+const maxDigits = 19
+
+// parse takes bytes of data up to the end of the line. ok is false for what is not such a line, or beyond 63 bits.
+func (l *numberLine) parse(data []byte) (n int, ended, ok bool) {
+	for i, c := range data {
+		switch {
+		case l.cr:
+			return i + 1, c == '\n', c == '\n'
+		case c >= '0' && c <= '9':
+			if l.digits >= maxDigits || (l.digits > 0 && l.magnitude == 0) {
+				return i, false, false
+			}
+			l.magnitude = l.magnitude*10 + uint64(c-'0')
+			l.digits++
+		case c == '\r':
+			if l.digits == 0 || (l.negative && l.magnitude == 0) || l.magnitude > math.MaxInt64 {
+				return i, false, false
+			}
+			l.cr = true
+		case c == '-' && l.digits == 0 && !l.negative:
+			l.negative = true
+		default:
+			return i, false, false
+		}
+	}
+	return len(data), false, true
+}
+
+func (l *numberLine) value() int64 {
+	if l.negative {
+		return -int64(l.magnitude)
+	}
+	return int64(l.magnitude)
+}

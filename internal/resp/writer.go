@@ -1,0 +1,43 @@
+package resp
+
+import "strconv"
+
+// AppendArray appends the header of an array of n elements.
+func AppendArray(dst []byte, n int) []byte { return appendNumber(dst, '*', int64(n)) }
+
+// AppendBulk appends a bulk string.
+func AppendBulk[T []byte | string](dst []byte, value T) []byte {
+	dst = appendNumber(dst, '$', int64(len(value)))
+	dst = append(dst, value...)
+	return append(dst, '\r', '\n')
+}
+
+// AppendInteger appends an integer.
+func AppendInteger(dst []byte, n int64) []byte { return appendNumber(dst, ':', n) }
+
+// AppendCommand appends a request.
+func AppendCommand(dst []byte, args ...string) []byte {
+	dst = AppendArray(dst, len(args))
+	for _, arg := range args {
+		dst = AppendBulk(dst, arg)
+	}
+	return dst
+}
+
+// AppendError appends an error. Text begins with the code, such as ERR. Line ends in it become blanks.
+func AppendError(dst []byte, text string) []byte {
+	dst = append(dst, '-')
+	for _, c := range []byte(text) {
+		if c == '\r' || c == '\n' {
+			c = ' '
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, '\r', '\n')
+}
+
+func appendNumber(dst []byte, kind byte, n int64) []byte {
+	dst = append(dst, kind)
+	dst = strconv.AppendInt(dst, n, 10)
+	return append(dst, '\r', '\n')
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# All that has to pass: tools, lint, vet, tests with the race detector. Goes on
+# after a failure, so that one run shows everything, and fails at the end.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+failed=()
+step() {
+	echo "== $*"
+	"$@" || failed+=("$*")
+}
+
+export PATH=$PATH:/usr/sbin:/usr/local/sbin
+step scripts/install-test-tools.sh
+step scripts/lint.sh
+step go vet ./...
+step go test -race -timeout 8m ./...
+
+if ((${#failed[@]})); then
+	printf 'FAILED: %s\n' "${failed[@]}" >&2
+	exit 1
+fi
+echo "all passed"

@@ -1,0 +1,262 @@
+package test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"nutmeg/internal/memcache"
+	"nutmeg/internal/testkit"
+)
+
+// codecSentinel is a request whose response no request of ours can have.
+const codecSentinel, codecSentinelAnswer = "mn\r\n", "MN\r\n"
+
+// codecServer is one connection to a real memcached that judges our framing.
+type codecServer struct {
+	t      *testing.T
+	server *testkit.Process
+	conn   net.Conn
+	buf    []byte
+}
+
+func (s *codecServer) dial() {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.server.Addr())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.conn = conn
+}
+
+// responses sends raw and the sentinel, and returns all that memcached says
+// before the sentinel's answer. An error means that it closed or fell silent.
+func (s *codecServer) responses(parts ...[]byte) ([]byte, error) {
+	if s.conn == nil {
+		s.dial()
+	}
+	for _, part := range parts {
+		if len(parts) > 1 {
+			s.settle()
+		}
+		if _, err := s.conn.Write(part); err != nil {
+			return nil, err
+		}
+	}
+	if len(parts) > 1 {
+		s.settle()
+	}
+	if _, err := s.conn.Write([]byte(codecSentinel)); err != nil {
+		return nil, err
+	}
+	if err := s.conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return nil, err
+	}
+	var got []byte
+	for !bytes.HasSuffix(got, []byte(codecSentinelAnswer)) {
+		n, err := s.conn.Read(s.buf)
+		got = append(got, s.buf[:n]...)
+		if err != nil {
+			s.conn.Close()
+			s.conn = nil
+			return got, err
+		}
+	}
+	return got[:len(got)-len(codecSentinelAnswer)], nil
+}
+
+// settle lets the server, which has one thread, read what was sent so far: it
+// answers on a new connection only in a later turn of its loop.
+func (s *codecServer) settle() {
+	for range 2 {
+		conn, err := net.Dial("tcp", s.server.Addr())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte(codecSentinel)); err != nil {
+			s.t.Fatal(err)
+		}
+		if _, err := conn.Read(s.buf); err != nil {
+			s.t.Fatal(err)
+		}
+		conn.Close()
+	}
+}
+
+// newCodecServer starts a memcached with one thread.
+func newCodecServer(t *testing.T) *codecServer {
+	return &codecServer{t: t, server: testkit.Memcached(t, "-t", "1"), buf: make([]byte, 1<<16)}
+}
+
+// codecAccepts returns the first request of stream and what of it goes to a server;
+// nil if the parser refuses it or if it is not for a server at all.
+func codecAccepts(stream []byte) (req memcache.Request, raw, forward []byte) {
+	var p memcache.RequestParser
+	n, done, err := p.Parse(stream, &req)
+	if err != nil || !done || req.Problem != memcache.NoProblem || req.Kind == memcache.Quit {
+		return req, nil, nil
+	}
+	return req, stream[:n], memcache.AppendForward(nil, stream[:n], &req)
+}
+
+// wantOneCodecResponse fails unless answer is one whole response that fits kind.
+func wantOneCodecResponse(t *testing.T, kind memcache.Kind, request, answer []byte) {
+	t.Helper()
+	var (
+		p    memcache.ResponseParser
+		resp memcache.Response
+	)
+	n, done, err := p.Parse(answer, &resp)
+	if err != nil || !done || n != len(answer) || !kind.Answers(resp.Kind) {
+		t.Errorf("%.300q is one %s to us; memcached answers %.300q", request, kind, answer)
+	}
+}
+
+// codecAccepted are requests that the parser takes and memcached must answer once.
+var codecAccepted = []string{
+	"get a\r\n", "gets a b\r\n", "  get   a   b  \r\n", "gat 5 a\r\n", "gats -1 a b\r\n", "get noreply\r\n", "gat 5 noreply\r\n",
+	"get " + strings.Repeat("k", 250) + "\r\n", "get \x80\xff\r\n", "get" + strings.Repeat(" key:0123456789", 20000) + "\r\n",
+	"set a 0 0 1\r\nv\r\n", "set a 0 0 0\r\n\r\n", "set a 4294967295 2147483647 1\r\nv\r\n", "set a 0 -2147483648 1\r\nv\r\n", "set a 0 -0 1\r\nv\r\n",
+	"set a 00000000000000000000000000000 00 0001\r\nv\r\n", "set a 0 0 1 noreply\r\nv\r\n", " set  a  0  0  1   noreply  \r\nv\r\n",
+	"set " + strings.Repeat("k", 250) + " 0 0 9\r\nflush_all\r\n", "set noreply 0 0 7 noreply\r\nnoreply\r\n",
+	"set a 0 0 2097152\r\n" + strings.Repeat("x", 2097152) + "\r\n", // larger than an item may be
+	"add a 0 0 4\r\n\r\n\r\n\r\n", "replace a 0 0 1\r\n\x00\r\n", "append a 0 0 1\r\n1\r\n", "prepend a 0 0 1\r\n1\r\n",
+	"cas a 0 0 1 0\r\n1\r\n", "cas a 0 0 1 18446744073709551615\r\n1\r\n", "cas a 0 0 1 5 noreply\r\n1\r\n",
+	"incr a 1\r\n", "decr a 1\r\n", "incr a -1\r\n", "decr a 99999999999999999999999999999\r\n", "incr a 1 noreply\r\n", "incr noreply 1\r\n",
+	"touch a 0\r\n", "touch a -1\r\n", "touch noreply 1 noreply\r\n", "delete a\r\n", "delete a 0\r\n", "delete a noreply\r\n", "delete a 0 noreply\r\n",
+	"delete noreply\r\n", "delete noreply noreply\r\n", "version\r\n", "verbosity 0\r\n", "verbosity 0 noreply\r\n", "verbosity 4294967295\r\n",
+	"delete a" + strings.Repeat(" ", 2048-len("delete a\r\n")) + "\r\n",
+	"gat 1 a" + strings.Repeat(" ", 2048-len("gat 1 a\r\n")) + "\r\n",
+	strings.Repeat(" ", 100) + "get" + strings.Repeat(" key:0123456789", 400) + "\r\n",
+}
+
+// codecRefused are streams that memcached frames otherwise than a proxy may think:
+// closes, stays silent, answers twice, or does by another version's rules.
+var codecRefused = []string{
+	"get x\nget secret\r\n", "get x\n", "set a 0 0 1\nv\r\n", "get a\x00 b\r\n", "get a\rb\r\n", "get a\tb\r\n", "get \x7f\r\n", "\r\n", "\n",
+	"set a 0 0 noreply\r\n", "cas a 0 0 1 noreply\r\n", "incr a noreply\r\n", "touch a noreply\r\n", "verbosity noreply\r\n",
+	"set a 0 0 1\r\nvv\r\n", "set a 0 0 -1\r\nv\r\n", "set a 0 0 2147483646\r\nv\r\n", "set a 0 0 4294967297\r\nv\r\n", "set a 0 0 1\t\r\nv\r\n",
+	"set a 0 99999999999 1\r\nv\r\n", "set a 4294967296 0 1\r\nv\r\n", "set a -1 0 1\r\nv\r\n", "set a x 0 1\r\nv\r\n", "set a 0 x 1\r\nv\r\n",
+	"cas a 0 0 1 18446744073709551616\r\nv\r\n", "cas a 0 0 1 -1\r\nv\r\n", "cas a 0 0 1\r\nv\r\n",
+	"set " + strings.Repeat("k", 251) + " 0 0 1\r\nv\r\n", "get " + strings.Repeat("k", 251) + "\r\n", "gat 5\r\n",
+	"GET / HTTP/1.1\r\n", "quit x\r\n", "mn\r\n", "ms a 2 q\r\nhi\r\n", "flush_all noreply\r\n", "watch\r\n", "\x80\x00\x00\x00",
+	"set a 0 0 1" + strings.Repeat(" ", 2048) + "\r\nv\r\n", strings.Repeat(" ", 101) + "get" + strings.Repeat(" key:0123456789", 400) + "\r\n",
+}
+
+func TestMemcacheCodecAcceptsWhatMemcachedAnswersOnce(t *testing.T) {
+	s := newCodecServer(t)
+	for _, stream := range codecAccepted {
+		t.Run(fmt.Sprintf("%.40q", stream), func(t *testing.T) {
+			req, raw, forward := codecAccepts([]byte(stream))
+			if len(raw) != len(stream) {
+				t.Fatalf("not accepted as one request: %v", req.Problem)
+			}
+			answer, err := s.responses(forward)
+			if err != nil {
+				t.Fatalf("memcached says %q, then %v", answer, err)
+			}
+			wantOneCodecResponse(t, req.Kind, forward, answer)
+			// The same bytes, the line cut in the middle: memcached must not close.
+			cut := req.LineEnd - 3
+			if req.NoReply {
+				return
+			}
+			if answer, err = s.responses(forward[:cut], forward[cut:]); err != nil {
+				t.Fatalf("cut: memcached says %q, then %v", answer, err)
+			}
+			wantOneCodecResponse(t, req.Kind, forward, answer)
+		})
+	}
+}
+
+func TestMemcacheCodecNoReplyIsSilentInMemcached(t *testing.T) {
+	s := newCodecServer(t)
+	for _, stream := range codecAccepted {
+		req, raw, _ := codecAccepts([]byte(stream))
+		if !req.NoReply {
+			continue
+		}
+		if answer, err := s.responses(raw); err != nil || len(answer) > 0 {
+			t.Errorf("%q is noreply to us; memcached answers %q, %v", raw, answer, err)
+		}
+	}
+}
+
+func TestMemcacheCodecRefusesWhatFramesOtherwise(t *testing.T) {
+	for _, stream := range codecRefused {
+		if _, raw, _ := codecAccepts([]byte(stream)); raw != nil {
+			t.Errorf("accepted: %q", raw)
+		}
+	}
+}
+
+// TestMemcacheCodecRandomLines builds lines out of awkward words and asks
+// memcached about each one that the parser accepts. The seed is in the failure.
+func TestMemcacheCodecRandomLines(t *testing.T) {
+	const rounds = 60000
+	s := newCodecServer(t)
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 1))
+	asked := 0
+	for range rounds {
+		req, raw, forward := codecAccepts(randomCodecStream(random))
+		if raw == nil {
+			continue
+		}
+		asked++
+		answer, err := s.responses(forward)
+		if err != nil {
+			t.Errorf("seed %d: %q: memcached says %q, then %v", seed, forward, answer, err)
+			continue
+		}
+		wantOneCodecResponse(t, req.Kind, forward, answer)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	t.Logf("seed %d: %d of %d lines were accepted", seed, asked, rounds)
+	if asked < rounds/50 {
+		t.Errorf("only %d of %d random lines were accepted; mend randomCodecStream", asked, rounds)
+	}
+}
+
+// randomWords by what may stand there; the last list is for anywhere.
+var (
+	codecNames = strings.Fields("get gets gat gats set add replace append prepend cas incr decr touch delete version verbosity Get set\x00 mg")
+	codecKeys  = []string{"a", "b", "noreply", "0", "-1", strings.Repeat("k", 250), strings.Repeat("k", 251), "\xff", "a\tb", "a\x00", "a\rb", "a\nb", "\x7f"}
+	codecArgs  = []string{"0", "1", "2", "5", "-1", "-", "00", "007", "2147483647", "2147483648", "-2147483648", "4294967295", "4294967296", "18446744073709551615", "18446744073709551616", "noreply", "noreply", "x", "1x", "1\t", "+1", "1\x00"}
+	codecGaps  = []string{" ", " ", " ", " ", " ", " ", " ", "  ", "   ", "\t", ""}
+	codecEnds  = []string{"\r\n", "\r\n", "\r\n", "\r\n", " \r\n", "\n", "\r\r\n", "\r", "\n\r\n", "\x00\r\n"}
+	codecData  = []string{"", "v", "vv", "hello", "1", "\r\n", "\n", "get b"}
+)
+
+func randomCodecStream(random *rand.Rand) []byte {
+	pick := func(from []string) string { return from[random.IntN(len(from))] }
+	line := ""
+	if random.IntN(8) == 0 {
+		line = pick(codecGaps)
+	}
+	name := pick(codecNames)
+	line += name
+	for i := range random.IntN(8) {
+		line += pick(codecGaps)
+		if i == 0 || random.IntN(10) == 0 {
+			line += pick(codecKeys)
+		} else {
+			line += pick(codecArgs)
+		}
+	}
+	line += pick(codecEnds)
+	data := pick(codecData)
+	if random.IntN(2) == 0 { // a storage line that means it
+		line = fmt.Sprintf("%s %s %s %s %d%s", name, pick(codecKeys), pick(codecArgs), pick(codecArgs), len(data), line[len(line)-2:])
+		if name == "cas" {
+			line = fmt.Sprintf("cas %s 0 0 %d %s\r\n", pick(codecKeys), len(data), pick(codecArgs))
+		}
+	}
+	return []byte(line + data + "\r\n")
+}
