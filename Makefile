@@ -7,8 +7,8 @@ help: ## list the targets
 build: ## build static binaries into bin/
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
-demo: ## show the proxy at work, with servers of its own
-	go run ./cmd/nutmegctl demo
+demo: build ## show the proxy at work, with servers of its own
+	@bin/nutmegctl demo
 
 test: ## install what the tests need, lint, vet, and run all tests
 	scripts/test.sh

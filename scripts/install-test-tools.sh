@@ -53,7 +53,9 @@ install() {
 		$root chmod +x "$policy"
 	fi
 	$root DEBIAN_FRONTEND=noninteractive apt-get -qq update || true
-	$root DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${packages[@]}" >/dev/null
+	for package in "${packages[@]}"; do # one at a time: one that does not exist must not stop the others
+		$root DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$package" >/dev/null || true
+	done
 }
 
 find_missing

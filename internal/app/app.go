@@ -68,35 +68,39 @@ type daemonProcess struct {
 	pid   *daemon.PIDFile
 }
 
-func start(o Options, log *slog.Logger) (d *daemonProcess, err error) {
+func start(o Options, log *slog.Logger) (*daemonProcess, error) {
 	conf, err := config.Load(o.ConfFile)
 	if err != nil {
 		return nil, err
 	}
-	d = &daemonProcess{log: log}
-	defer func() {
-		if err != nil {
-			d.close()
-		}
-	}()
+	d := &daemonProcess{log: log}
+	if err := d.open(o, conf); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// open opens everything that the configuration asks for.
+func (d *daemonProcess) open(o Options, conf *config.Config) (err error) {
 	if o.PIDFile != "" {
 		if d.pid, err = daemon.CreatePIDFile(o.PIDFile); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	address := net.JoinHostPort(o.StatsAddr, strconv.Itoa(o.StatsPort))
 	if d.stats, err = net.Listen("tcp", address); err != nil {
-		return nil, fmt.Errorf("cannot listen on %s (statistics): %w; choose another port with -s", address, err)
+		return fmt.Errorf("cannot listen on %s (statistics): %w; choose another port with -s", address, err)
 	}
 	outsides, err := openSystems(conf.Global.Workers)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if d.proxy, err = proxy.New(conf, outsides, log); err != nil {
-		return nil, err
+	if d.proxy, err = proxy.New(conf, outsides, d.log); err != nil {
+		return err
 	}
 	if err = d.proxy.Listen(); err != nil {
-		return nil, err
+		return err
 	}
 	hostname, err := os.Hostname()
 	if err != nil {
@@ -104,9 +108,9 @@ func start(o Options, log *slog.Logger) (d *daemonProcess, err error) {
 	}
 	d.admin = admin.New(admin.Options{
 		Service: "nutmeg", Version: o.Version, Hostname: hostname, Start: time.Now(),
-		Config: func() *config.Config { return conf }, Source: d.proxy, Log: log,
+		Config: func() *config.Config { return conf }, Source: d.proxy, Log: d.log,
 	})
-	return d, nil
+	return nil
 }
 
 // openSystems opens the outside of each worker: as many as configured, or one for each processor that the process may use.

@@ -44,7 +44,11 @@ func (c *Chunk) SetRange(start, end int) { c.start, c.end = start, end }
 // Pool is a worker's free chunks. The zero value is ready.
 type Pool struct {
 	free [classes]freeList
+	idle int
 }
+
+// Idle is how many bytes of chunks the pool keeps for later.
+func (p *Pool) Idle() int { return p.idle }
 
 type freeList struct {
 	head  *Chunk
@@ -63,6 +67,7 @@ func (p *Pool) get(class int) *Chunk {
 		c.next = nil
 		f.count--
 		f.low = min(f.low, f.count)
+		p.idle -= len(c.data)
 		return c
 	}
 	return &Chunk{data: make([]byte, classBytes[class]), class: uint8(class)}
@@ -75,11 +80,12 @@ func (p *Pool) Put(c *Chunk) {
 	c.next = f.head
 	f.head = c
 	f.count++
+	p.idle += len(c.data)
 }
 
 // Trim lets go of half of the chunks that nobody needed since the last Trim, so that memory taken by a burst goes back
-// step by step. It returns how many bytes it let go, and how many it still keeps.
-func (p *Pool) Trim() (released, kept int) {
+// step by step. It returns how many bytes it let go.
+func (p *Pool) Trim() (released int) {
 	for class := range p.free {
 		f := &p.free[class]
 		for range (f.low + 1) / 2 {
@@ -90,9 +96,9 @@ func (p *Pool) Trim() (released, kept int) {
 			released += classBytes[class]
 		}
 		f.low = f.count
-		kept += f.count * classBytes[class]
 	}
-	return released, kept
+	p.idle -= released
+	return released
 }
 
 func classFor(size int) int {

@@ -51,6 +51,9 @@ type Command struct {
 	// OnlyKey says that the key at FirstKey is the one key, whatever the arguments.
 	OnlyKey bool
 
+	// ID numbers the commands and subcommands of the table from 0, for arrays that say more of them. It is below Count().
+	ID int
+
 	// finder is set where Keys do not say enough: see special.go.
 	finder finder
 }
@@ -66,6 +69,9 @@ func All() iter.Seq[*Command] {
 		}
 	}
 }
+
+// Count is the number of commands and subcommands in the table.
+func Count() int { return count }
 
 // ArityOK reports whether a request of n arguments, the name counted, has a
 // count the command accepts.

@@ -17,8 +17,24 @@ type slot struct {
 	cmd        *Command // nil ends a probe
 }
 
-// slots and longestName are made of the table once and never changed.
-var slots, longestName = index(table[:])
+// These are made of the table once and never changed.
+var (
+	count              = number(table[:])
+	slots, longestName = index(table[:])
+)
+
+// number gives every command and subcommand its ID and returns how many there are.
+func number(commands []Command) (n int) {
+	for i := range commands {
+		commands[i].ID = n
+		n++
+		for j := range commands[i].Subcommands {
+			commands[i].Subcommands[j].ID = n
+			n++
+		}
+	}
+	return n
+}
 
 // Lookup returns the command called name, in any case, or nil if the table has
 // none of that name. A subcommand is found through its container. name is only

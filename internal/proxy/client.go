@@ -184,7 +184,7 @@ func (w *worker) answer(r *request, flat []byte) {
 	c := r.client
 	switch {
 	case c == nil:
-		w.freeRequest(r)
+		w.swallow(r)
 		return
 	case c.queue.oldest != r:
 		if flat != nil {
@@ -206,6 +206,22 @@ func (w *worker) answer(r *request, flat []byte) {
 	}
 	c.relieve()
 	c.leaveIfIdle()
+}
+
+// acceptSilent charges the client for a request whose response it does not want. It has no turn to wait for.
+func (c *client) acceptSilent(r *request, size int) {
+	r.silent = c
+	r.charge = size + requestOverhead
+	c.held += r.charge
+}
+
+// swallow ends a request whose response nobody waits for.
+func (w *worker) swallow(r *request) {
+	if c := r.silent; c != nil && !c.gone {
+		c.held -= r.charge
+		c.relieve()
+	}
+	w.freeRequest(r)
 }
 
 // settle ends the oldest request, whose response is in the output.

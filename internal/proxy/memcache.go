@@ -68,16 +68,21 @@ func (p memcacheProtocol) forward(c *client, m *message, request *memcache.Reque
 	case sv == nil:
 		c.replyFailure(failRefused)
 	case request.NoReply:
-		conn := sv.connFor(c)
-		r := c.worker.newRequest()
-		r.expects = uint8(request.Kind)
-		before := conn.appended
-		m.sendRange(conn, 0, request.NoReplySpan.Start)
-		m.sendRange(conn, request.NoReplySpan.End, uint32(m.size()))
-		conn.enqueue(r, int(conn.appended-before))
+		p.forwardSilent(c, m, request, sv)
 	default:
 		c.forward(m, sv).expects = uint8(request.Kind)
 	}
+}
+
+func (memcacheProtocol) forwardSilent(c *client, m *message, request *memcache.Request, sv *server) {
+	conn := sv.connFor(c)
+	r := c.worker.newRequest()
+	r.expects = uint8(request.Kind)
+	before := conn.appended
+	m.sendRange(conn, 0, request.NoReplySpan.Start)
+	m.sendRange(conn, request.NoReplySpan.End, uint32(m.size()))
+	c.acceptSilent(r, m.size())
+	conn.enqueue(r, int(conn.appended-before))
 }
 
 // forwardToAll sends the request to every server of the pool; all must say OK.
@@ -85,13 +90,7 @@ func (p memcacheProtocol) forwardToAll(c *client, m *message, request *memcache.
 	w := c.worker
 	if request.NoReply {
 		for _, sv := range c.pool.servers {
-			conn := sv.connFor(c)
-			r := w.newRequest()
-			r.expects = uint8(request.Kind)
-			before := conn.appended
-			m.sendRange(conn, 0, request.NoReplySpan.Start)
-			m.sendRange(conn, request.NoReplySpan.End, uint32(m.size()))
-			conn.enqueue(r, int(conn.appended-before))
+			p.forwardSilent(c, m, request, sv)
 		}
 		return
 	}

@@ -115,10 +115,10 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		p.refuse(c, "ERR unknown command '%s'", printable(m.Arg(0)))
 		return
 	}
-	act := actions[cmd]
+	act := actions[cmd.ID]
 	if act == actSubcommand && m.Len() > 1 {
 		if sub := cmd.Subcommand(m.Arg(1)); sub != nil {
-			cmd, act = sub, actions[sub]
+			cmd, act = sub, actions[sub.ID]
 		}
 	}
 	if !cmd.ArityOK(m.Len()) && act != actUnsupported {
@@ -224,6 +224,9 @@ func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command)
 		return
 	}
 	for _, i := range positions[1:] {
+		if c.pool.shared.random {
+			break // a key has no server of its own
+		}
 		if sv := c.pool.pick(m.Arg(i)); sv != first && sv != nil {
 			p.crossShard(c, m, positions[0], i)
 			return

@@ -20,15 +20,16 @@ const (
 	actQuit
 )
 
-// actions says what is done with each command of the table. It is built once and never changed.
+// actions says what is done with each command of the table, by its ID. It is built once and never changed.
 var actions = buildActions()
 
-func buildActions() map[*command.Command]action {
-	all := map[*command.Command]action{}
+func buildActions() []action {
+	all := make([]action, command.Count())
 	for cmd := range command.All() {
-		all[cmd] = actionOf(cmd)
+		all[cmd.ID] = actionOf(cmd)
 		for i := range cmd.Subcommands {
-			all[&cmd.Subcommands[i]] = actionOf(&cmd.Subcommands[i])
+			sub := &cmd.Subcommands[i]
+			all[sub.ID] = actionOf(sub)
 		}
 	}
 	return all

@@ -12,6 +12,7 @@ import "nutmeg/internal/buffer"
 //	connection oldest ─► request ─► fragment ─► request (its client has gone: swallowed)
 type request struct {
 	client *client  // who waits for the response; nil for a fragment, and when nobody waits
+	silent *client  // who sent a request that wants no response; it may have left
 	parent *request // a fragment's parent
 	family *family  // a parent's fragments and how to merge them
 

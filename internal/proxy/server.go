@@ -265,8 +265,9 @@ func (s *serverConn) fail(cause *failure) {
 		r.response.Reset(s.chunks())
 		w.refuse(r, sv.pool, cause)
 	}
-	if pending == 0 && s.connected && cause == failClosed {
-		return // an idle connection closed in order is no failure
+	if pending == 0 && s.connected && cause.kind != failureTimeout {
+		w.log.Info("idle server connection closed", "pool", sv.pool.name(), "server", sv.conf.Name, "cause", cause)
+		return // a server may close what nobody uses: it restarts, or has an idle time-out of its own
 	}
 	w.logServer(sv, "server connection failed", "cause", cause, "requests", pending)
 	sv.failed()
@@ -300,7 +301,7 @@ func (s *server) failed() {
 // refuse answers r, which has no response, with the cause.
 func (w *worker) refuse(r *request, p *workerPool, cause *failure) {
 	if r.client == nil && r.parent == nil {
-		w.freeRequest(r)
+		w.answer(r, nil)
 		return
 	}
 	r.failed = true

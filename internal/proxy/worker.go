@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -43,7 +44,8 @@ type worker struct {
 	childConns  []*serverConn
 	childStarts []uint64
 
-	trim evloop.Timer
+	trim     evloop.Timer
+	released int // bytes that Trim let go since memory was given back
 }
 
 func newWorker(p *Proxy, index int, outside evloop.Outside) *worker {
@@ -65,8 +67,14 @@ func newWorker(p *Proxy, index int, outside evloop.Outside) *worker {
 	return w
 }
 
-// trimInterval is how often memory that a burst took is looked at.
-const trimInterval = int64(time.Second)
+const (
+	// trimInterval is how often memory that a burst took is looked at.
+	trimInterval = int64(time.Second)
+	// keptBytes is how much free memory a worker keeps without asking whether it needs it.
+	keptBytes = 512 << 10
+	// returnBytes is from how much released memory on the operating system gets it back at once.
+	returnBytes = 8 << 20
+)
 
 // BatchDone reads again from clients that were held back, once what they held has become less.
 func (w *worker) BatchDone() {
@@ -78,14 +86,18 @@ func (w *worker) BatchDone() {
 			c.resume()
 		}
 	}
-	if !w.trim.Armed() {
+	if w.loop.Chunks.Idle() > keptBytes && !w.trim.Armed() {
 		w.loop.Arm(&w.trim, w.loop.Now()+trimInterval, w)
 	}
 }
 
 // Expired gives back memory that nobody needed for a while.
 func (w *worker) Expired() {
-	w.loop.Chunks.Trim()
+	w.released += w.loop.Chunks.Trim()
+	if w.released >= returnBytes && w.loop.Chunks.Idle() <= keptBytes {
+		w.released = 0
+		go debug.FreeOSMemory() // a collection; the loop goes on meanwhile
+	}
 }
 
 // preconnect opens the first connection to every server of the pools that want it.
