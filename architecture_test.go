@@ -118,7 +118,7 @@ func TestDaemonLinksLittle(t *testing.T) {
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
-	for _, name := range strings.Fields(string(out)) {
+	for name := range strings.FieldsSeq(string(out)) {
 		if rest, own := strings.CutPrefix(name, module+"/"); own {
 			if room := roomOf(rest); room == "demo" || strings.HasPrefix(room, "testkit") {
 				t.Errorf("the daemon links %s, which is for commands and tests", name)
@@ -224,7 +224,7 @@ func roomOf(dir string) string { return strings.TrimPrefix(dir, "internal/") }
 // moduleOf is the module of a package of another module, if some row names it, else the package.
 func moduleOf(name string) string {
 	for row := range maps.Values(rooms) {
-		for _, m := range strings.Fields(row) {
+		for m := range strings.FieldsSeq(row) {
 			if strings.Contains(m, ".") && within(name, m) {
 				return m
 			}

@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"testing"
@@ -135,4 +136,17 @@ func (c *rawConn) wantAsk(want string, args ...string) {
 	if got := c.ask(args...); got != want {
 		c.t.Errorf("%s: got %s, want %s", short(strings.Join(args, " ")), short(got), short(want))
 	}
+}
+
+// exchange sends bytes and compares what comes back. Unlike the others it may be used by any goroutine, one at a time.
+func (c *rawConn) exchange(send, want string) error {
+	if _, err := io.WriteString(c.conn, send); err != nil {
+		return err
+	}
+	got := make([]byte, len(want))
+	n, err := io.ReadFull(c.r, got)
+	if err != nil || string(got) != want {
+		return fmt.Errorf("%s: got %s and error %v, want %s", short(send), short(string(got[:n])), err, short(want))
+	}
+	return nil
 }

@@ -83,7 +83,7 @@ func (d *demonstration) run(ctx context.Context, binary string) error {
 	d.explain(proxy.pid())
 	select {
 	case <-ctx.Done():
-		fmt.Fprintln(d.stdout, "\nThe demo has ended.")
+		d.say("\nThe demo has ended.\n")
 		return nil
 	case <-proxy.ended:
 		return fmt.Errorf("nutmeg ended by itself; it said:\n%s", proxy.said.String())
@@ -96,7 +96,7 @@ func (d *demonstration) explain(pid int) {
 	if _, err := exec.LookPath("redis-cli"); err == nil {
 		send = fmt.Sprintf("redis-cli -p %d", d.listen)
 	}
-	fmt.Fprintf(d.stdout, `%[1]d Redis servers run inside this process, and nutmeg before them as process %[2]d.
+	d.say(`%[1]d Redis servers run inside this process, and nutmeg before them as process %[2]d.
 Its configuration is a file that twemproxy would take, too: %[3]s
 
 %[4]s
@@ -141,7 +141,7 @@ func (p program) choosePort(port int, asked bool) (int, error) {
 	case asked:
 		return 0, fmt.Errorf("cannot listen on %s: the port is taken; stop the other process or choose another --port", loopback(port))
 	default:
-		fmt.Fprintf(p.stdout, "Port %d is taken by another process, so the demo uses %d.\n\n", port, free)
+		p.say("Port %d is taken by another process, so the demo uses %d.\n\n", port, free)
 	}
 	return free, nil
 }
@@ -151,8 +151,10 @@ func freePort(port int) int {
 	for _, try := range []int{port, 0} {
 		l, err := net.Listen("tcp", loopback(try))
 		if err == nil {
-			defer l.Close()
-			return l.Addr().(*net.TCPAddr).Port
+			free := l.Addr().(*net.TCPAddr).Port
+			if l.Close() == nil {
+				return free
+			}
 		}
 	}
 	return 0

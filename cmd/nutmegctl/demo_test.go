@@ -123,7 +123,7 @@ func checkDemo(t *testing.T, port int, text string) {
 func TestDemoTakesAnotherPortIfTheDefaultIsTaken(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	if l, err := net.Listen("tcp", loopback(defaultPort)); err == nil {
-		defer l.Close() // else another program has it, which does as well
+		defer func() { _ = l.Close() }() // else another program has it, which does as well
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), demoWithin)
 	defer cancel()
@@ -147,7 +147,7 @@ func TestDemoRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	taken := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	t.Setenv("TMPDIR", t.TempDir())
 	t.Setenv("PATH", "")

@@ -43,7 +43,7 @@ func runExec(ctx context.Context, p program, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(p.stdout, text)
+	p.say("%s", text)
 	if isError {
 		return errSilent
 	}
@@ -58,7 +58,7 @@ func roundTrip(ctx context.Context, network, address string, words []string) ([]
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect: %w", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // all that counts has been read by then
 	cut := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer cut()
 

@@ -87,7 +87,7 @@ func serve(t *testing.T, answer string, wait bool) (address string) {
 		if err != nil {
 			return
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		_, _ = conn.Read(make([]byte, 1024))
 		_, _ = io.WriteString(conn, answer)
 		if wait {

@@ -50,15 +50,20 @@ func subcommands() []subcommand {
 // errSilent ends the tool with exit code 1 when all has been said.
 var errSilent = errors.New("failed")
 
+// say prints to stdout, complain to stderr. Nobody is left to be told if that fails.
+func (p program) say(format string, args ...any) { _, _ = fmt.Fprintf(p.stdout, format, args...) }
+
+func (p program) complain(format string, args ...any) { _, _ = fmt.Fprintf(p.stderr, format, args...) }
+
 // run finds the subcommand and runs it. The exit code is 0 if all went well, else 1.
 func (p program) run(ctx context.Context, args []string) (exitCode int) {
 	if len(args) == 0 {
-		fmt.Fprint(p.stderr, usageText())
+		p.complain("%s", usageText())
 		return 1
 	}
 	switch args[0] {
 	case "help", "-h", "--help":
-		fmt.Fprint(p.stdout, usageText())
+		p.say("%s", usageText())
 		return 0
 	}
 	err := p.dispatch(ctx, args[0], args[1:])
@@ -66,7 +71,7 @@ func (p program) run(ctx context.Context, args []string) (exitCode int) {
 		return 0
 	}
 	if !errors.Is(err, errSilent) {
-		fmt.Fprintf(p.stderr, "nutmegctl: %v\n", err)
+		p.complain("nutmegctl: %v\n", err)
 	}
 	return 1
 }
@@ -107,7 +112,7 @@ func (p program) newFlags(name string) *pflag.FlagSet {
 	flags.Usage = func() {
 		for _, sub := range subcommands() {
 			if sub.name == name {
-				fmt.Fprintf(p.stdout, "Usage: nutmegctl %s %s\n\n%s\n\nOptions:\n%s", sub.name, sub.usage, sub.summary, flags.FlagUsages())
+				p.say("Usage: nutmegctl %s %s\n\n%s\n\nOptions:\n%s", sub.name, sub.usage, sub.summary, flags.FlagUsages())
 			}
 		}
 	}

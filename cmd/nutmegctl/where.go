@@ -35,8 +35,9 @@ func runWhere(_ context.Context, p program, args []string) error {
 	if err != nil {
 		return err
 	}
+	// What the table cannot write, Flush tells.
 	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "POOL\tKEY\tSERVER\tADDRESS")
+	_, _ = fmt.Fprintln(table, "POOL\tKEY\tSERVER\tADDRESS")
 	for _, c := range pools {
 		owners, err := pool.New(c)
 		if err != nil {
@@ -48,7 +49,7 @@ func runWhere(_ context.Context, p program, args []string) error {
 				s := c.Servers[owners.Owner(owners.Hash([]byte(key)))]
 				server, address = s.Name, s.Address.String()
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.Name, printable(key), server, address)
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.Name, printable(key), server, address)
 		}
 	}
 	return table.Flush()

@@ -45,21 +45,24 @@ func TestWhere(t *testing.T) {
 		want string // with one blank between columns
 	}{
 		{
-			"the tagged part decides, and keys are in the order asked for", []string{"-p", "tagged", "{user1}:b", "a", "{}"},
+			"the tagged part decides, and keys are in the order asked for",
+			[]string{"-p", "tagged", "{user1}:b", "a", "{}"},
 			`POOL KEY SERVER ADDRESS
 tagged {user1}:b s1 127.0.0.1:42842
 tagged a s3 127.0.0.1:42844
 tagged {} s5 127.0.0.1:42843`,
 		},
 		{
-			"without a tag the whole key decides", []string{"-p", "cache", "a", "{a}", "Z"},
+			"without a tag the whole key decides",
+			[]string{"-p", "cache", "a", "{a}", "Z"},
 			`POOL KEY SERVER ADDRESS
 cache a 127.0.0.2 127.0.0.2:11211
 cache {a} 127.0.0.3 127.0.0.3:11211
 cache Z 127.0.0.4 127.0.0.4:11211`,
 		},
 		{
-			"without a pool all pools answer", []string{"user1"},
+			"without a pool all pools answer",
+			[]string{"user1"},
 			`POOL KEY SERVER ADDRESS
 any user1 any the distribution is random
 cache user1 127.0.0.4 127.0.0.4:11211

@@ -73,7 +73,7 @@ func (a *alarm) Expired() { a.rung = true }
 func (a *arena) run(until func() bool) {
 	a.t.Helper()
 	if a.world != nil {
-		if err := a.world.Run([]*evloop.Loop{a.loop}, until, time.Minute); err != nil {
+		if err := a.world.Run([]*evloop.Loop{a.loop}, until, 24*time.Hour); err != nil {
 			a.t.Fatal(err)
 		}
 		return
@@ -82,6 +82,9 @@ func (a *arena) run(until func() bool) {
 	limit := &alarm{}
 	a.loop.Arm(&timer, a.outside.Now()+int64(20*time.Second), limit)
 	defer a.loop.Disarm(&timer)
+	if err := a.loop.Step(false); err != nil { // writes what the test appended outside of a batch
+		a.t.Fatal(err)
+	}
 	for !until() {
 		if limit.rung {
 			a.t.Fatal("what the test waits for has not happened")
