@@ -12,7 +12,8 @@ import (
 )
 
 // redisBed is the daemon in front of redis-servers, with one pool called alpha. Its servers are called s1, s2 and so on;
-// distribution is modula over fnv1a_64, so that a test knows where a key is without asking the code it tests.
+// distribution is modula over murmur (which spreads the short keys of tests better than the
+// default), so that a test knows where a key is.
 type redisBed struct {
 	*Nutmeg
 	servers []*testkit.Process
@@ -55,7 +56,7 @@ func bedYAML(o bedOptions, servers []*testkit.Process) string {
 	if listen == "" {
 		listen = "{listen}"
 	}
-	fmt.Fprintf(&y, "alpha:\n  listen: %s\n  redis: true\n  hash: fnv1a_64\n  distribution: modula\n", listen)
+	fmt.Fprintf(&y, "alpha:\n  listen: %s\n  redis: true\n  hash: murmur\n  distribution: modula\n", listen)
 	for _, line := range o.pool {
 		fmt.Fprintf(&y, "  %s\n", line)
 	}
@@ -82,7 +83,7 @@ func (b *redisBed) dialServer(t testing.TB, i int) *rawConn {
 func (b *redisBed) owner(key string) int { return ownerAmong(len(b.servers), key) }
 
 func ownerAmong(servers int, key string) int {
-	hash, ok := hashkit.ByName("fnv1a_64")
+	hash, ok := hashkit.ByName("murmur")
 	if !ok || key == "" {
 		return 0
 	}

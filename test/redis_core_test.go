@@ -16,7 +16,7 @@ const coreScript = `
 SET s hello|APPEND s world|STRLEN s|GETRANGE s 0 4|SETRANGE s 5 WORLD|GET s|SUBSTR s 1 3|GETSET s new|GETDEL s|GET s
 SET n 10|INCR n|INCRBY n 5|DECR n|DECRBY n 3|INCRBYFLOAT n 0.5|INCR n|SETNX n 1|SETNX nx 1|SETEX ex 100 v|PSETEX px 100000 v|GETEX ex PERSIST|TTL ex
 SET o 1 NX|SET o 2 NX|SET o 3 XX GET|SET none 1 XX|SET o 1 EX 100 KEEPTTL|SET|SET o|GET o x|PERSIST px|TTL px|EXPIRE none 1|EXPIRE px 100 NX|TYPE px|TYPE none
-SETBIT b 7 1|GETBIT b 7|BITCOUNT b|BITCOUNT b 0 0|BITPOS b 1|BITFIELD b INCRBY u4 0 1 GET u8 0|BITFIELD_RO b GET u8 0|DUMP none|EXPIRETIME px2|OBJECT ENCODING n|OBJECT HELP
+SETBIT b 7 1|GETBIT b 7|BITCOUNT b|BITCOUNT b 0 0|BITPOS b 1|BITFIELD b INCRBY u4 0 1 GET u8 0|BITFIELD_RO b GET u8 0|DUMP none|EXPIRETIME px2|OBJECT ENCODING n
 RPUSH l a b c d|LPUSH l z|LPUSHX none x|RPUSHX l e|LLEN l|LRANGE l 0 -1|LINDEX l 1|LINDEX l 99|LSET l 0 zz|LSET l 99 x|LREM l 1 a|LTRIM l 0 3|LPOS l c|LPOS l none|LPOP l|RPOP l|LPOP l 2|LRANGE l 0 -1|LPOP none|LPOP none 3
 LINSERT l AFTER none x|LINSERT l BEFORE d c|LRANGE l 0 -1|LMPOP 1 l LEFT COUNT 2|LMPOP 1 l LEFT|LPUSH s2 x|GET s2
 HSET h a 1 b 2|HMSET h c 3|HGET h a|HGET h none|HMGET h a none c|HGETALL h|HKEYS h|HVALS h|HLEN h|HEXISTS h a|HSTRLEN h a|HINCRBY h a 4|HINCRBYFLOAT h b 0.5|HSETNX h a 9|HDEL h a none|HGETALL h|HGETALL none|HSCAN h 0|HINCRBY h x y|HMSET h x|HSET h x
@@ -28,7 +28,7 @@ ZADD y@ 1 a 2 b|ZADD x@ 3 b 4 c|ZUNION 2 y@ x@ WITHSCORES|ZINTER 2 y@ x@|ZDIFF 2
 PFADD p@ a b c|PFADD q@ c d|PFCOUNT p@|PFCOUNT p@ q@|PFMERGE r@ p@ q@|PFCOUNT r@|PFADD p@ a
 GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania|GEODIST g Palermo Catania km|GEOHASH g Palermo none|GEOPOS g Palermo none|GEORADIUS g 15 37 200 km ASC|GEORADIUSBYMEMBER g Palermo 200 km|GEOSEARCH g FROMLONLAT 15 37 BYRADIUS 200 km ASC WITHDIST|GEORADIUS_RO g 15 37 100 km
 RPUSH so 3 1 2|SORT so|SORT so DESC LIMIT 0 2|SORT so ALPHA|SORT_RO so|SORT none
-XADD x 1-1 f v|XADD x 2-1 f v g w|XADD x 1-0 f v|XLEN x|XRANGE x - +|XREVRANGE x + - COUNT 1|XDEL x 1-1|XTRIM x MAXLEN 0|XREAD COUNT 1 STREAMS x 0|XGROUP CREATE x grp $|XREADGROUP GROUP grp me COUNT 1 STREAMS x >|XACK x grp 2-1|XPENDING x grp
+XADD x 1-1 f v|XADD x 2-1 f v g w|XADD x 1-0 f v|XLEN x|XRANGE x - +|XREVRANGE x + - COUNT 1|XDEL x 1-1|XTRIM x MAXLEN 0|XGROUP CREATE x grp $|XACK x grp 2-1|XPENDING x grp
 SET ren@1 v|RENAME ren@1 ren@2|RENAMENX ren@2 ren@3|GET ren@3|COPY ren@3 ren@4|EXISTS ren@1 ren@3 ren@4|RENAME none@ x@|RPUSH mv@1 a b|LMOVE mv@1 mv@2 LEFT RIGHT|RPOPLPUSH mv@1 mv@2|LRANGE mv@2 0 -1|SET lc@1 ohmytext|SET lc@2 mynewtext|LCS lc@1 lc@2|BITOP AND bit@ lc@1 lc@2|GET bit@
 EVAL "return 1" 1 k|EVAL "return KEYS" 1 k|EVAL "return {1, {2, {3, 'x'}}, false, {ok='fine'}}" 1 k|EVAL "return redis.call('GET')" 1 k|EVAL "return {err='OWN error'}" 1 k|EVAL "nonsense" 1 k|EVALSHA ffffffffffffffffffffffffffffffffffffffff 1 k|EVAL_RO "return 1" 1 k|FCALL none 1 k
 MSET m1 a m2 b m3 c|MGET m1 m2 none m3|MGET st m1|EXISTS m1 m2 m3 none m1|TOUCH m1 none|UNLINK m1 none m2|DEL m3 st|MSETNX mx@1 a mx@2 b|MGET mx@1 mx@2|SET wrong v|LPUSH wrong x|INCR wrong|HGET wrong x|MGET wrong

@@ -41,7 +41,7 @@ func TestRedisCrowd(t *testing.T) {
 			}
 			wait.Wait()
 			if err := b.Pool("alpha").want(map[string]int64{
-				"client_err": 0, "forward_error": 0, "server_err": 0, "server_eof": 0, "in_queue": 0, "out_queue": 0,
+				"forward_error": 0, "server_err": 0, "server_eof": 0, "in_queue": 0, "out_queue": 0,
 			}); err != nil {
 				t.Error(err)
 			}
@@ -253,6 +253,38 @@ func TestRedisUnixSockets(t *testing.T) {
 			if _, err := os.Stat(path); !os.IsNotExist(err) {
 				t.Errorf("the socket is still there: %v", err)
 			}
+		})
+	}
+}
+
+func TestRedisLimitOfClients(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{1, 3} {
+		t.Run(fmt.Sprintf("%d workers", workers), func(t *testing.T) {
+			t.Parallel()
+			b := startRedisBed(t, bedOptions{workers: workers, pool: []string{"client_connections: 3"}})
+			connected := func(n int64) {
+				t.Helper()
+				b.waitPool("alpha", "the clients that left to be gone", func(p PoolStats) error { return p.want(map[string]int64{"client_connections": n}) })
+			}
+			connected(0)
+			clients := []*rawConn{b.dial(t), b.dial(t), b.dial(t)}
+			for _, c := range clients {
+				c.wantAsk(pongReply, "PING")
+			}
+			for range 3 {
+				c := b.dial(t)
+				c.want("-ERR max number of clients reached\r\n")
+				c.wantClosed()
+			}
+			for _, c := range clients {
+				c.wantAsk(nulls(2), "MGET", b.key(0, "k"), b.key(1, "k"))
+			}
+			clients[1].close()
+			connected(2)
+			c := b.dial(t)
+			c.wantAsk(pongReply, "PING")
+			connected(3)
 		})
 	}
 }

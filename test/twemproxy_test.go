@@ -40,7 +40,7 @@ func startBoth(t *testing.T, conf string, start func() (addr string)) (ours, the
 
 const differentialServers = "  servers:\n  - {a}:1 a\n  - {b}:1 b\n"
 
-// redisLikeTwemproxy are commands whose every form here both proxies serve. Each word is an argument; '' is an empty one.
+// redisLikeTwemproxy are commands whose every form here both proxies serve. Each word is an argument; ” is an empty one.
 var redisLikeTwemproxy = []string{
 	"PING", "ping", "SET k1 v1", "GET k1", "get k1", "SET '' empty", "GET ''", "SET k2 ''", "GET k2", "GET none",
 	"SET k3 v EX 100", "SET k3 v NX", "SETNX k4 1", "SETEX k5 100 v", "PSETEX k5 100000 v", "GETSET k1 v2", "GETDEL k1", "GETEX k5",
@@ -91,7 +91,7 @@ func TestRedisAnswersLikeTwemproxy(t *testing.T) {
 	}
 }
 
-// quotedWords cuts a line at blanks, but not inside of ''.
+// quotedWords cuts a line at blanks, but not inside of ”.
 func quotedWords(line string) []string {
 	var words []string
 	for i, part := range strings.Split(line, "'") {
@@ -112,7 +112,7 @@ var memcacheLikeTwemproxy = []string{
 	"touch k1 100\r\n", "touch none 100\r\n", "delete k1\r\n", "delete k1\r\n", "get k1 k2\r\n", "version\r\n",
 	"set k1 1 0 1 noreply\r\nw\r\nget k1\r\n", "delete k2 noreply\r\nget k2\r\n", "incr n 1 noreply\r\nget n\r\n", "touch n 100 noreply\r\nget n\r\n", "append k1 0 0 1 noreply\r\nx\r\nget k1\r\n",
 	set(strings.Repeat("k", 250), "v"), "get " + strings.Repeat("k", 250) + "\r\n", set("large", strings.Repeat("x", 100000)), "get large k1\r\n",
-	"set huge 0 0 2097152\r\n" + strings.Repeat("x", 2<<20) + "\r\n", "get k1\r\n", "set k6 4294967295 4000000000 1\r\nv\r\n", "get \x80\xff\r\n",
+	"set huge 0 0 2097152\r\n" + strings.Repeat("x", 2<<20) + "\r\n", "get k1\r\n", "set k6 4294967295 2000000000 1\r\nv\r\n", "get \x80\xff\r\n",
 }
 
 func TestMemcacheAnswersLikeTwemproxy(t *testing.T) {
@@ -219,7 +219,7 @@ func TestRoutesLikeTwemproxy(t *testing.T) {
 				t.Errorf("%s: %q goes to %q, twemproxy sends it to %q", name, key, got, want)
 			}
 		}
-		if len(used) < 2 {
+		if len(used) < 2 && name != "crc32_ketama" { // twemproxy's crc32 has 15 bits, all of them below the first point
 			t.Errorf("%s: all keys go to %v", name, used)
 		}
 	}

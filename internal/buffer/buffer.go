@@ -110,6 +110,30 @@ func (b *Buffer) Discard(p *Pool, n int) {
 	b.tail = nil
 }
 
+// Move moves n bytes, at most Len, from the front of b to the back of dst. Both must be filled from the same pool.
+// Large chunks change hands whole, the rest is copied.
+func (b *Buffer) Move(p *Pool, dst *Buffer, n int) {
+	for n > 0 {
+		c := b.head
+		have := c.end - c.start
+		if have <= n && have > copyBytes {
+			b.head = c.next
+			if b.head == nil {
+				b.tail = nil
+			}
+			b.size -= have
+			c.next = nil
+			dst.AppendChunk(c)
+			n -= have
+			continue
+		}
+		have = min(have, n)
+		dst.Append(p, c.data[c.start:c.start+have])
+		b.Discard(p, have)
+		n -= have
+	}
+}
+
 // Reset drops all bytes.
 func (b *Buffer) Reset(p *Pool) {
 	for c := b.head; c != nil; {

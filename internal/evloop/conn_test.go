@@ -44,7 +44,7 @@ func TestLargeOutputWaitsForASlowReader(t *testing.T) {
 		server.NotifyFlushed(true)
 		sent := pattern(16 << 20)
 		if a.world != nil {
-			sent = sent[:1<<20]
+			sent = sent[:300000]
 		}
 		server.Send(sent)
 		a.runFor(20 * time.Millisecond)

@@ -21,6 +21,7 @@ type fdSocket struct {
 	fd      int32
 	watched Interest
 	known   bool // the poller has been told of it
+	local   bool // a unix socket
 }
 
 func (s *fdSocket) Read(p []byte) (int, error) {
@@ -54,7 +55,7 @@ func (s *fdSocket) ConnectError() error {
 }
 
 func (s *fdSocket) Accept(opt SocketOptions) (Socket, error) {
-	fd, from, err := sysAccept(int(s.fd))
+	fd, err := sysAccept(int(s.fd))
 	switch {
 	case err == nil:
 	case errors.Is(err, unix.EAGAIN):
@@ -64,7 +65,7 @@ func (s *fdSocket) Accept(opt SocketOptions) (Socket, error) {
 	default:
 		return nil, err
 	}
-	if _, isUnix := from.(*unix.SockaddrUnix); !isUnix {
+	if !s.local {
 		setStreamOptions(fd, opt)
 	}
 	return &fdSocket{system: s.system, fd: int32(fd)}, nil
@@ -144,7 +145,7 @@ func (s *system) Listen(addr Address, opt ListenOptions) (Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &fdSocket{system: s, fd: int32(fd)}, nil
+	return &fdSocket{system: s, fd: int32(fd), local: addr.Path != ""}, nil
 }
 
 func listen(addr Address, opt ListenOptions) (fd int, err error) {

@@ -75,8 +75,18 @@ func sysSocket(family int) (int, error) {
 	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 }
 
-func sysAccept(fd int) (int, unix.Sockaddr, error) {
-	return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+// sysAccept does not ask for the peer's address, which x/sys would allocate: few ever need it.
+func sysAccept(fd int) (int, error) {
+	for {
+		conn, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(fd), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		switch errno {
+		case 0:
+			return int(conn), nil
+		case syscall.EINTR:
+		default:
+			return -1, errno
+		}
+	}
 }
 
 func setReusePort(fd int) error {

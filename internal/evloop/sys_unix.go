@@ -70,13 +70,12 @@ func sysSocket(family int) (int, error) {
 	return prepare(fd)
 }
 
-func sysAccept(fd int) (int, unix.Sockaddr, error) {
-	conn, from, err := unix.Accept(fd)
+func sysAccept(fd int) (int, error) {
+	conn, _, err := unix.Accept(fd)
 	if err != nil {
-		return -1, nil, err
+		return -1, err
 	}
-	conn, err = prepare(conn)
-	return conn, from, err
+	return prepare(conn)
 }
 
 func prepare(fd int) (int, error) {

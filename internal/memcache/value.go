@@ -120,22 +120,35 @@ func digitsEnd(data []byte, i int) int {
 // in a response that ResponseParser accepted is END. Other bytes are safe to ask
 // about, but not checked as strictly as ResponseParser does.
 func NextValue(b []byte) (key, block, rest []byte, ok bool) {
+	key, end, ok := ValueSize(b)
+	if !ok || end > len(b) || b[end-2] != '\r' || b[end-1] != '\n' {
+		return nil, nil, b, false
+	}
+	return key, b[:end], b[end:], true
+}
+
+// MaxValueLine is the longest VALUE line with its CRLF.
+const MaxValueLine = len("VALUE ") + MaxKey + len(" 4294967295 1073741824 18446744073709551615\r\n")
+
+// ValueSize reads the VALUE line that b begins with: its key, which aliases b, and
+// the size of the whole block, the value and both CRLFs included. Of the block
+// only the line need be there. ok is false when b begins with no such line.
+func ValueSize(b []byte) (key []byte, size int, ok bool) {
 	const head = "VALUE "
 	if len(b) < len(head) || string(b[:len(head)]) != head {
-		return nil, nil, b, false
+		return nil, 0, false
 	}
 	keyEnd := wordEnd(b, len(head))
 	line := bytes.IndexByte(b[keyEnd:], '\n')
-	if line < 0 {
-		return nil, nil, b, false
+	if line < 0 || keyEnd == len(head) {
+		return nil, 0, false
 	}
 	data := keyEnd + line + 1
 	length, ok := lengthOf(b[keyEnd:data])
-	end := data + length + len("\r\n")
-	if !ok || end > len(b) || keyEnd == len(head) || b[end-2] != '\r' || b[end-1] != '\n' {
-		return nil, nil, b, false
+	if !ok {
+		return nil, 0, false
 	}
-	return b[len(head):keyEnd], b[:end], b[end:], true
+	return b[len(head):keyEnd], data + length + len("\r\n"), true
 }
 
 // lengthOf reads the length out of " flags length [cas]\r\n".

@@ -7,12 +7,9 @@ import (
 	"nutmeg/internal/evloop"
 )
 
-// Marks on the bytes that one client makes the proxy hold: requests without a response, responses that wait for their
-// turn, output that the client has not read. Above the high mark nothing more is taken from the client until it is below the low one.
-const (
-	highMark = 1 << 20
-	lowMark  = highMark / 2
-)
+// heldBytes is the mark on the bytes that one client makes the proxy hold: requests without a response, responses that
+// wait for their turn, output that the client has not read. Above it nothing more is taken from the client until half is gone.
+const heldBytes = 1 << 20
 
 // client is one connection that an application opened. It implements evloop.Handler.
 type client struct {
@@ -47,7 +44,7 @@ func (c *client) Received(data []byte) { c.parse(data, input{whole: data}) }
 // parse takes requests out of data. Each request goes on its way before the next is looked at.
 func (c *client) parse(data []byte, source input) {
 	for len(data) > 0 && !c.leaving {
-		if c.held+c.conn.Unsent() > highMark {
+		if c.held+c.conn.Unsent() > c.worker.heldMark {
 			c.stall(data, source)
 			return
 		}
@@ -64,7 +61,7 @@ func (c *client) stall(rest []byte, source input) {
 
 // relieve has the client read from again when enough of what it held is gone.
 func (c *client) relieve() {
-	if c.stalled && !c.resuming && c.held+c.conn.Unsent() < lowMark {
+	if c.stalled && !c.resuming && c.held+c.conn.Unsent() < c.worker.heldMark/2 {
 		c.resuming = true
 		c.nextResuming = c.worker.resuming
 		c.worker.resuming = c

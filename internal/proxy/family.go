@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"slices"
-
-	"nutmeg/internal/buffer"
 )
 
 // family is a parent's children: its fragments, one for each server that owns some of its keys, and the rule that makes
@@ -154,6 +152,3 @@ func (w *worker) adopt(p *workerPool, parent, child *request) {
 	}
 	parent.response.Take(&w.loop.Chunks, &child.response)
 }
-
-// firstByte is the first byte of a response that is not empty.
-func firstByte(b *buffer.Buffer) byte { return b.First().Bytes()[0] }

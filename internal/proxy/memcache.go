@@ -192,19 +192,14 @@ func (p memcacheProtocol) merge(pool *workerPool, parent *request) {
 
 // mergeValues puts the values into the order of the parent's keys, as one server would answer.
 func (w *worker) mergeValues(parent *request) {
-	f := parent.family
-	w.values = w.values[:0]
-	for _, child := range f.children {
-		n := child.response.Len()
-		w.values = append(w.values, child.response.View(0, n, make([]byte, 0, n)))
-	}
+	f, chunks := parent.family, &w.loop.Chunks
 	for i := range f.owners {
-		rest := &w.values[w.childOf[f.owners[i]]]
-		if key, block, after, ok := memcache.NextValue(*rest); ok && string(key) == string(f.key(i)) {
-			parent.response.Append(&w.loop.Chunks, block)
-			*rest = after
+		from := &f.childFor(w, i).response
+		n := min(from.Len(), memcache.MaxValueLine)
+		key, size, ok := memcache.ValueSize(from.View(0, n, w.shortScratch(n)))
+		if ok && string(key) == string(f.key(i)) {
+			from.Move(chunks, &parent.response, size)
 		}
 	}
-	parent.response.AppendString(&w.loop.Chunks, memcache.EndReply)
-	clear(w.values)
+	parent.response.AppendString(chunks, memcache.EndReply)
 }

@@ -105,8 +105,7 @@ func (w *worker) moveElement(dst, src *buffer.Buffer) {
 		var n int
 		piece := src.First().Bytes()
 		n, done, _ = parser.Parse(piece) // it was parsed before, as part of the whole
-		dst.Append(&w.loop.Chunks, piece[:n])
-		src.Discard(&w.loop.Chunks, n)
+		src.Move(&w.loop.Chunks, dst, n)
 	}
 }
 

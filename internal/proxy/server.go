@@ -265,6 +265,9 @@ func (s *serverConn) fail(cause *failure) {
 		r.response.Reset(s.chunks())
 		w.refuse(r, sv.pool, cause)
 	}
+	if cause == failShutdown {
+		return
+	}
 	if pending == 0 && s.connected && cause.kind != failureTimeout {
 		w.log.Info("idle server connection closed", "pool", sv.pool.name(), "server", sv.conf.Name, "cause", cause)
 		return // a server may close what nobody uses: it restarts, or has an idle time-out of its own

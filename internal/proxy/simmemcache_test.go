@@ -14,7 +14,8 @@ type memcacheLanguage struct{}
 func (memcacheLanguage) protocol() string { return "redis: false" }
 
 func (memcacheLanguage) isFailure(response string) bool {
-	return strings.HasPrefix(response, "SERVER_ERROR Conn") || strings.HasPrefix(response, "SERVER_ERROR Broken")
+	return strings.HasPrefix(response, "SERVER_ERROR Conn") || strings.HasPrefix(response, "SERVER_ERROR Broken") ||
+		response == "SERVER_ERROR Invalid argument\r\n"
 }
 
 // memcacheSession is one connection of a simulated memcached.
@@ -101,6 +102,8 @@ func (r *memcacheReader) feed(data []byte) (responses []string, err error) {
 	}
 	return responses, nil
 }
+
+func (memcacheLanguage) hello(*simClient) ([]byte, func(string) string) { return nil, nil }
 
 func (l memcacheLanguage) next(c *simClient) ([]byte, func(string) string) {
 	switch c.arena.Random().IntN(8) {

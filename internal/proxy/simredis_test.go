@@ -14,7 +14,8 @@ type redisLanguage struct{}
 func (redisLanguage) protocol() string { return "redis: true" }
 
 func (redisLanguage) isFailure(response string) bool {
-	return strings.HasPrefix(response, "-ERR Conn") || strings.HasPrefix(response, "-ERR Broken")
+	return strings.HasPrefix(response, "-ERR Conn") || strings.HasPrefix(response, "-ERR Broken") ||
+		response == "-ERR Invalid argument\r\n"
 }
 
 // redisSession is one connection of a simulated Redis server.
@@ -57,6 +58,8 @@ func (s *redisSession) execute(args []string) []byte {
 		return append(out, "$-1\r\n"...)
 	}
 	switch strings.ToLower(args[0]) {
+	case "auth", "select":
+		return []byte(resp.OK)
 	case "get":
 		return get(nil, args[1])
 	case "set":
@@ -110,6 +113,15 @@ func (r *redisReader) feed(data []byte) (responses []string, err error) {
 		}
 	}
 	return responses, nil
+}
+
+func (redisLanguage) hello(c *simClient) ([]byte, func(string) string) {
+	return []byte("AUTH sesame\r\n"), func(response string) string {
+		if response != resp.OK && response != resp.NoPassword {
+			return fmt.Sprintf("AUTH answered by %.60q", response)
+		}
+		return ""
+	}
 }
 
 func (l redisLanguage) next(c *simClient) ([]byte, func(string) string) {

@@ -48,6 +48,8 @@ type language interface {
 	newSession(data map[string]string) session
 	// newReader cuts a client's input into responses.
 	newReader() responseReader
+	// hello is what a client sends first, if anything.
+	hello(c *simClient) (request []byte, check func(response string) string)
 	// next makes up the next request of a client, and what its response must be.
 	next(c *simClient) (request []byte, check func(response string) string)
 	// isFailure recognises an error that a client may get when servers fail.
@@ -100,6 +102,11 @@ func newArena(t *testing.T, seed uint64, l language, servers, workers int, setti
 		t.Fatal(err)
 	}
 	a.loops = a.proxy.Loops()
+	if seed%2 == 0 {
+		for _, w := range a.proxy.workers {
+			w.heldMark = 4 << 10 // hold clients back often
+		}
+	}
 	return a
 }
 
@@ -145,7 +152,7 @@ func (a *arena) addClient(requests int) {
 		Peer: a.Connect(proxyAddress), arena: a, id: a.nextID, depth: 1 + a.Random().IntN(40), toSend: requests,
 		reader: a.language.newReader(), written: map[string]string{}, doubtful: map[string]bool{},
 	}
-	c.OnOpen = func(*sim.Peer) { c.fill() }
+	c.OnOpen = func(*sim.Peer) { c.begin() }
 	c.OnData = func(_ *sim.Peer, data []byte) { c.received(data) }
 	c.OnClose = func(_ *sim.Peer, err error) {
 		if !c.gone && (!c.halfway || len(c.pending) > 0 || err != io.EOF) { //nolint:errorlint // the simulation's own value
@@ -155,6 +162,15 @@ func (a *arena) addClient(requests int) {
 		c.Close()
 	}
 	a.clients = append(a.clients, c)
+}
+
+// begin is called once the connection is there.
+func (c *simClient) begin() {
+	if hello, check := c.arena.language.hello(c); check != nil {
+		c.pending = append(c.pending, check)
+		c.Send(hello)
+	}
+	c.fill()
 }
 
 func (c *simClient) fill() {
@@ -361,6 +377,9 @@ func TestSimulatedServersFail(t *testing.T) {
 			forSeeds(t, func(t *testing.T, seed uint64) {
 				settings := "  timeout: 50\n"
 				eject := seed%3 == 0
+				if l == (redisLanguage{}) && seed%2 == 1 {
+					settings += "  redis_auth: sesame\n  redis_db: 3\n"
+				}
 				if eject {
 					settings += "  auto_eject_hosts: true\n  server_failure_limit: 2\n  server_retry_timeout: 100\n"
 				}
@@ -422,7 +441,7 @@ func (a *arena) breakSomething() {
 	r := a.Random()
 	s := a.servers[r.IntN(len(a.servers))]
 	duration := time.Duration(r.Int64N(int64(150 * time.Millisecond)))
-	switch r.IntN(5) {
+	switch r.IntN(6) {
 	case 0:
 		s.Kill()
 		a.After(duration, s.Revive)
@@ -440,6 +459,10 @@ func (a *arena) breakSomething() {
 			p.Close()
 		}
 	case 4:
+		for _, p := range s.Peers() {
+			p.SendString("\x00rubbish\r\n")
+		}
+	case 5:
 		a.Hang(s.name)
 		a.After(duration, func() { a.Restore(s.name) })
 	}

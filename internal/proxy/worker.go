@@ -25,6 +25,7 @@ type worker struct {
 	resuming *client      // those to read from again at the end of the batch
 	load     atomic.Int64 // how many clients; the worker that accepts reads it
 	serial   uint32
+	heldMark int // heldBytes, but in tests
 
 	intake       *intake // parses requests that come whole
 	freeIntakes  *intake
@@ -38,7 +39,6 @@ type worker struct {
 	inline      []byte
 	scratch     []byte
 	positions   []int
-	values      [][]byte
 	tally       []int32 // by server: keys of the request at hand; all zero between requests
 	childOf     []int32 // by server: its child in the family at hand
 	childConns  []*serverConn
@@ -49,7 +49,7 @@ type worker struct {
 }
 
 func newWorker(p *Proxy, index int, outside evloop.Outside) *worker {
-	w := &worker{proxy: p, index: index, log: p.log, context: context.Background()}
+	w := &worker{proxy: p, index: index, log: p.log, context: context.Background(), heldMark: heldBytes}
 	w.loop = evloop.New(outside, w)
 	w.intake = w.newIntake()
 	counts := make([]int, len(p.pools))
