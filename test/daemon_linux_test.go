@@ -231,3 +231,27 @@ func TestStatsPortOutOfDescriptors(t *testing.T) {
 		t.Errorf("got %q", line)
 	}
 }
+
+// A star is all interfaces, of both families.
+func TestListenOnAllInterfaces(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	port := strconv.Itoa(testkit.FreePort(t))
+	writeFile(t, dir, "nutmeg.yml", strings.Replace(poolConf("redis: true", "127.0.0.1:1 a"), "{listen}", `"*:`+port+`"`, 1))
+	pid := startDetached(t, dir, "-c", "nutmeg.yml", "-o", "log", "-s", strconv.Itoa(testkit.FreePort(t)), "-a", "127.0.0.1")
+	hosts := []string{"127.0.0.1", "127.0.0.2"}
+	if _, err := os.Stat("/proc/net/if_inet6"); err == nil {
+		hosts = append(hosts, "[::1]")
+	}
+	for _, host := range hosts {
+		if got := dial(t, host+":"+port).ask("PING"); got != "+PONG\r\n" {
+			t.Errorf("%s: got %q", host, got)
+		}
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitOf(t, pid); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}

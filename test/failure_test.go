@@ -338,3 +338,20 @@ func keysByReply(c *rawConn, count int, is func(reply string) bool) map[bool][]s
 	}
 	return found
 }
+
+// A server's host name is looked up at each connection, and all its addresses are tried.
+func TestServerByName(t *testing.T) {
+	t.Parallel()
+	server := serveScript(t, sayName("a")) // on 127.0.0.1 alone, whatever else the name stands for
+	_, port, err := net.SplitHostPort(server.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := startNutmeg(t, poolConf("redis: true", "localhost:"+port+" a"))
+	c := dial(t, n.Addr())
+	c.wantAll("k", 2, bulk("a"))
+	goDown(n, server, "a")
+	c.wantAll("k", 2, refusedReply)
+	server.up()
+	c.wantAll("k", 2, bulk("a"))
+}

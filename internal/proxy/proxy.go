@@ -19,7 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
+
 	"sync"
 	"sync/atomic"
 
@@ -104,7 +104,6 @@ func (p *Proxy) Run() error {
 	errs := make(chan error, len(p.workers))
 	for _, w := range p.workers {
 		p.running.Go(func() {
-			runtime.LockOSThread()
 			errs <- w.loop.Run()
 		})
 	}
