@@ -93,6 +93,12 @@ func (p *RequestParser) Parse(data []byte, req *Request) (n int, done bool, err 
 				continue
 			}
 			i++
+			if count, used := shortNumber(data[i:]); used > 0 && count > 0 {
+				i += used
+				p.argsLeft = int32(count)
+				p.state = requestDollar
+				continue
+			}
 			p.state = requestCount
 			p.number = numberLine{}
 		case requestCount:
@@ -121,16 +127,24 @@ func (p *RequestParser) Parse(data []byte, req *Request) (n int, done bool, err 
 			i++
 			p.state = requestLength
 			p.number = numberLine{}
+			fallthrough
 		case requestLength:
-			used, ended, ok := p.number.parse(data[i:])
+			length, used := int64(0), 0
+			if p.number == (numberLine{}) {
+				length, used = shortNumber(data[i:])
+			}
+			if used == 0 {
+				var ended, ok bool
+				used, ended, ok = p.number.parse(data[i:])
+				if !ok {
+					return i + used, false, errBulkLength
+				}
+				if !ended {
+					return p.more(data)
+				}
+				length = p.number.value()
+			}
 			i += used
-			if !ok {
-				return i, false, errBulkLength
-			}
-			if !ended {
-				continue
-			}
-			length := p.number.value()
 			start := uint64(p.size) + uint64(i)
 			switch {
 			case length < 0 || length > MaxBulk:
@@ -183,6 +197,33 @@ func (p *RequestParser) more(data []byte) (int, bool, error) {
 }
 
 func (p *RequestParser) reset() { *p = RequestParser{} }
+
+// shortNumber reads a number of one to three digits and its CR LF off the front of data: nearly every number there is.
+// It returns n == 0 for all else, also for a line that is not whole, which is then numberLine's.
+func shortNumber(data []byte) (value int64, n int) {
+	if len(data) < 5 {
+		return 0, 0
+	}
+	first := data[0] - '0'
+	if first > 9 {
+		return 0, 0
+	}
+	if data[1] == '\r' && data[2] == '\n' {
+		return int64(first), 3
+	}
+	second := data[1] - '0'
+	if second > 9 || first == 0 {
+		return 0, 0
+	}
+	if data[2] == '\r' && data[3] == '\n' {
+		return int64(first)*10 + int64(second), 4
+	}
+	third := data[2] - '0'
+	if third > 9 || data[3] != '\r' || data[4] != '\n' {
+		return 0, 0
+	}
+	return int64(first)*100 + int64(second)*10 + int64(third), 5
+}
 
 // numberLine reads a decimal number and its CR LF. Like Redis it knows one spelling of each number: no plus sign, no
 // leading zeros, no blanks, at least one digit.

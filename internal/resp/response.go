@@ -72,6 +72,13 @@ func (p *ResponseParser) Parse(data []byte) (n int, done bool, err error) {
 				return i, false, err
 			}
 			i++
+			if p.element == BulkString {
+				if length, used := shortNumber(data[i:]); used > 0 {
+					i += used
+					p.left = length
+					p.state = responseBody
+				}
+			}
 		case responseLine:
 			at := bytes.IndexByte(data[i:], '\r')
 			if at < 0 {
