@@ -102,6 +102,26 @@ func TestDaemonize(t *testing.T) {
 	}
 }
 
+// The daemon minds signals from the moment that it says it is at work.
+func TestSignalRightAfterTheStart(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	path := filepath.Join(dir, "sock")
+	writeFile(t, dir, "nutmeg.yml", strings.Replace(poolConf("redis: true", "127.0.0.1:1 a"), "{listen}", path, 1))
+	stats := strconv.Itoa(testkit.FreePort(t))
+	for range 10 {
+		pid := startDetached(t, dir, "-c", "nutmeg.yml", "-o", "log", "-s", stats, "-a", "127.0.0.1")
+		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if code := exitOf(t, pid); code != 0 {
+			t.Errorf("exit code %d, want 0", code)
+		}
+		wantNoFile(t, filepath.Join(dir, "pid"))
+		wantNoFile(t, path)
+	}
+}
+
 // With -d a broken configuration is told at once, where twemproxy ends with 0 and says nothing.
 func TestDaemonizeWithABrokenConfiguration(t *testing.T) {
 	t.Parallel()
@@ -217,13 +237,24 @@ func TestStatsPortOutOfDescriptors(t *testing.T) {
 		}
 		return nil
 	})
-	reader := dial(t, p.StatsAddr())
-	before := cpuTime(t, p.PID())
 	const span = time.Second
-	reader.wantSilence(span)
-	if used := cpuTime(t, p.PID()) - before; used > span/4 {
-		t.Errorf("the daemon used %v of processor time within %v of waiting", used, span)
+	var reader *rawConn
+	for {
+		// Those that have asked whether the daemon listens may leave a descriptor or two: then a reader gets its answer.
+		reader = dial(t, p.StatsAddr())
+		before := cpuTime(t, p.PID())
+		_ = reader.conn.SetReadDeadline(time.Now().Add(span))
+		_, err := reader.r.Peek(1)
+		if used := cpuTime(t, p.PID()) - before; used > span/4 {
+			t.Errorf("the daemon used %v of processor time within %v of waiting", used, span)
+		}
+		if err != nil {
+			break
+		}
+		reader.close()
+		clients = append(clients, dial(t, addr))
 	}
+	_ = reader.conn.SetReadDeadline(time.Now().Add(patience))
 	for _, c := range clients {
 		c.close()
 	}

@@ -32,6 +32,8 @@ import (
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
+	// A daemon built with the race detector sleeps for a second before it ends, in case another goroutine still reports.
+	_ = os.Setenv("GORACE", "atexit_sleep_ms=20 "+os.Getenv("GORACE"))
 	code := m.Run()
 	if dir := builtDir; dir != "" {
 		_ = os.RemoveAll(dir)

@@ -167,3 +167,16 @@ func TestUnixSocket(t *testing.T) {
 	second.End(syscall.SIGTERM)
 	wantNoFile(t, path)
 }
+
+// A socket that another process has made its own in the meantime is not removed.
+func TestUnixSocketThatWasTakenOver(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(shortDir(t), "sock")
+	conf := strings.Replace(poolConf("redis: true", "127.0.0.1:1 a"), "{listen}", path, 1)
+	old := startNutmeg(t, conf)
+	successor := startNutmeg(t, conf)
+	old.End(syscall.SIGTERM)
+	if got := dial(t, successor.Addr()).ask("PING"); got != "+PONG\r\n" {
+		t.Errorf("PING: %q", got)
+	}
+}

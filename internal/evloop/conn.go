@@ -25,14 +25,13 @@ type Handler interface {
 type flags uint8
 
 const (
-	flagDirty     flags = 1 << iota // in the loop's list of outputs to write
-	flagDialing                     // not connected yet
-	flagClosed                      // the socket is gone
-	flagPaused                      // not read from, for back-pressure
-	flagEnded                       // the peer has sent its last byte
-	flagBlocked                     // waiting for writability
-	flagNotify                      // handler wants Flushed
-	flagFinishing                   // CloseGracefully has been called
+	flagDirty   flags = 1 << iota // in the loop's list of outputs to write
+	flagDialing                   // not connected yet
+	flagClosed                    // the socket is gone
+	flagPaused                    // not read from, for back-pressure
+	flagEnded                     // the peer has sent its last byte
+	flagBlocked                   // waiting for writability
+	flagNotify                    // handler wants Flushed
 )
 
 // Conn is one connection. It is made to be embedded in the handler's own struct; its zero value becomes live by Adopt or Dial.
@@ -76,20 +75,31 @@ func (c *Conn) Peer() string {
 	return c.socket.Peer()
 }
 
-// Send appends data to the output, which is written at the end of the batch. The data is copied.
+// Send appends data to the output, which is written at the end of the batch. The data is copied. On a closed connection
+// nothing happens, with this and the two below.
 func (c *Conn) Send(data []byte) {
+	if c.flags&flagClosed != 0 {
+		return
+	}
 	c.out.Append(&c.loop.Chunks, data)
 	c.markDirty()
 }
 
 // SendString is Send for a string.
 func (c *Conn) SendString(data string) {
+	if c.flags&flagClosed != 0 {
+		return
+	}
 	c.out.AppendString(&c.loop.Chunks, data)
 	c.markDirty()
 }
 
 // SendBuffer moves all of b to the end of the output; b is empty afterwards.
 func (c *Conn) SendBuffer(b *buffer.Buffer) {
+	if c.flags&flagClosed != 0 {
+		b.Reset(&c.loop.Chunks)
+		return
+	}
 	c.out.Take(&c.loop.Chunks, b)
 	c.markDirty()
 }
@@ -186,23 +196,34 @@ func (c *Conn) rewatch() {
 
 func (c *Conn) ready(e *Event) {
 	if c.flags&flagDialing != 0 {
-		c.connected(c.socket.ConnectError())
+		c.connected(c.socket.PendingError())
 		return
 	}
-	if e.Ready&Writable != 0 || (e.Hangup && c.flags&flagBlocked != 0) {
+	// Reading comes first: what a peer that is gone said last may still be there, and a write would find the error.
+	if (e.Ready&Readable != 0 || e.Hangup) && c.flags&(flagPaused|flagEnded) == 0 {
+		c.readSome()
+	} else if e.Hangup {
+		c.hungUp()
+	}
+	if (e.Ready&Writable != 0 || e.Hangup) && c.flags&(flagBlocked|flagClosed) == flagBlocked {
 		c.flags &^= flagBlocked
 		c.write()
-		if c.Closed() {
-			return
-		}
 	}
+}
+
+// hungUp acts on a peer that is gone in both directions while nothing is read from it.
+func (c *Conn) hungUp() {
+	err := c.socket.PendingError()
 	switch {
-	case c.flags&(flagPaused|flagEnded) == 0:
-		if e.Ready&Readable != 0 || e.Hangup {
-			c.readSome()
-		}
-	case e.Hangup:
-		c.fail(syscall.ECONNRESET) // gone in both directions, while nothing is read from it
+	case err != nil:
+		c.fail(err)
+	case c.flags&flagEnded != 0:
+		c.fail(syscall.ECONNRESET)
+	case c.flags&flagBlocked == 0:
+		// It may have left input behind, which is read after Resume. Until then the poller would tell of the hang-up
+		// again and again, so it must not look.
+		c.loop.outside.Forget(c.socket)
+		c.watched = 0
 	}
 }
 

@@ -18,12 +18,19 @@ type linger struct {
 // CloseGracefully sends what is in the output, then ends the connection in a way that lets the peer read all of it.
 // The handler is told nothing more; done, which may be nil, is called when the connection is gone.
 func (c *Conn) CloseGracefully(done func()) {
-	if c.Closed() || c.flags&flagFinishing != 0 {
+	if c.Closed() {
+		if done != nil {
+			c.loop.Post(done)
+		}
 		return
 	}
-	g := &linger{conn: c, done: done}
+	if g, ok := c.handler.(*linger); ok {
+		g.join(done)
+		return
+	}
+	g := &linger{conn: c, written: c.written, done: done}
 	c.handler = g
-	c.flags |= flagNotify | flagFinishing
+	c.flags |= flagNotify
 	c.flags &^= flagPaused
 	c.rewatch()
 	if c.Closed() {
@@ -49,7 +56,7 @@ func (g *linger) Flushed() {
 	if c.Closed() || c.handler != g || c.out.Len() > 0 || g.half {
 		return
 	}
-	if c.flags&flagEnded != 0 {
+	if c.flags&(flagEnded|flagDialing) != 0 { // also: nothing to say on a connection that is not there yet
 		g.close()
 		return
 	}
@@ -67,6 +74,15 @@ func (g *linger) Expired() {
 	}
 	g.written = g.conn.written
 	g.conn.loop.Arm(&g.timer, g.conn.loop.now+int64(lingerTime), g)
+}
+
+// join has one more function called at the end.
+func (g *linger) join(done func()) {
+	if first := g.done; first != nil && done != nil {
+		g.done = func() { first(); done() }
+	} else if done != nil {
+		g.done = done
+	}
 }
 
 func (g *linger) close() {

@@ -92,7 +92,7 @@ func (l *Loop) Stop() { l.stopped = true }
 // Step handles one batch. It waits for something to happen if wait is set.
 func (l *Loop) Step(wait bool) error {
 	timeout := int64(0)
-	if wait && !l.posted.Load() {
+	if wait && !l.posted.Load() && l.dirty == nil {
 		timeout = l.timers.wait(l.now)
 	}
 	n, err := l.outside.Wait(l.events, timeout)
@@ -190,7 +190,8 @@ func (l *Loop) token(index uint32) uint64 {
 }
 
 // Detach takes the chunk that the current Received call was given bytes of, with bytes [start, end) of it, out of the
-// loop's hands: a large value goes on in the memory that it was read into. The caller owns the chunk from then on.
+// loop's hands: a large value goes on in the memory that it was read into. The caller owns the chunk from then on; what is
+// appended behind it in a buffer takes the rest of its room.
 func (l *Loop) Detach(start, end int) *buffer.Chunk {
 	c := l.read
 	c.SetRange(start, end)

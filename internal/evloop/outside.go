@@ -48,8 +48,9 @@ type Socket interface {
 	Transport
 	// Accept takes one waiting connection off a listening socket.
 	Accept(opt SocketOptions) (Socket, error)
-	// ConnectError is the outcome of a Dial after the socket turned writable: nil when connected.
-	ConnectError() error
+	// PendingError is what went wrong on the socket and nobody has been told of yet, nil if nothing: the outcome of a Dial
+	// after the socket turned writable, a reset that came while nothing was read.
+	PendingError() error
 	// CloseWrite tells the peer that no more bytes follow.
 	CloseWrite() error
 	// Peer is the other side's address, for people.

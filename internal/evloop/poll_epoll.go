@@ -40,8 +40,10 @@ func (p *epoll) watch(fd int, token uint64, _, want Interest, known bool) error 
 	return unix.EpollCtl(p.fd, op, fd, &e)
 }
 
-// forget has nothing to do: closing the only descriptor of a socket takes it out.
-func (p *epoll) forget(int) {}
+// forget does not rely on the close that mostly follows: another process may have the same socket open.
+func (p *epoll) forget(fd int) {
+	_ = unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, &unix.EpollEvent{}) // it was added; there is no other error
+}
 
 func (p *epoll) wait(events []Event, timeout int64) (int, error) {
 	n, err := unix.EpollWait(p.fd, p.events[:min(len(events), eventsPerWait)], milliseconds(timeout))

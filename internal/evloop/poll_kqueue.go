@@ -56,8 +56,16 @@ func (p *kqueue) watch(fd int, token uint64, had, want Interest, known bool) err
 	return err
 }
 
-// forget needs no call: closing a descriptor takes its filters out.
-func (p *kqueue) forget(fd int) { delete(p.tokens, fd) }
+// forget does not rely on the close that mostly follows: another process may have the same socket open. A filter that is
+// not there is no error.
+func (p *kqueue) forget(fd int) {
+	delete(p.tokens, fd)
+	for _, kind := range [...]int{unix.EVFILT_READ, unix.EVFILT_WRITE} {
+		var change [1]unix.Kevent_t
+		unix.SetKevent(&change[0], fd, kind, unix.EV_DELETE)
+		_, _ = unix.Kevent(p.fd, change[:], nil, nil)
+	}
+}
 
 func (p *kqueue) wait(events []Event, timeout int64) (int, error) {
 	var limit *unix.Timespec

@@ -39,11 +39,16 @@ func (s *fdSocket) Write(out *buffer.Buffer) (int, error) {
 	return s.system.vector.write(int(s.fd), out)
 }
 
-func (s *fdSocket) Close() error { return unix.Close(int(s.fd)) }
+// Close frees the descriptor, whose number may be another socket's at once.
+func (s *fdSocket) Close() error {
+	fd := s.fd
+	s.fd = -1
+	return unix.Close(int(fd))
+}
 
 func (s *fdSocket) CloseWrite() error { return unix.Shutdown(int(s.fd), unix.SHUT_WR) }
 
-func (s *fdSocket) ConnectError() error {
+func (s *fdSocket) PendingError() error {
 	n, err := unix.GetsockoptInt(int(s.fd), unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
 		return err

@@ -89,6 +89,7 @@ func (s *system) Watch(socket Socket, token uint64, want Interest) error {
 
 func (s *system) Forget(socket Socket) {
 	if f := socket.(*fdSocket); f.known {
+		f.known, f.watched = false, 0
 		s.poller.forget(int(f.fd))
 	}
 }

@@ -15,10 +15,10 @@ type Expirer interface {
 // Armed reports whether the timer will fire.
 func (t *Timer) Armed() bool { return t.position != 0 }
 
-// Arm sets t to fire at the given time of Now, in place of any earlier setting.
+// Arm sets t to fire at the given time of Now, in place of any earlier setting. A time that has come already means the next batch.
 func (l *Loop) Arm(t *Timer, at int64, handler Expirer) {
 	t.handler = handler
-	l.timers.arm(t, at)
+	l.timers.arm(t, max(at, l.now+1))
 }
 
 // Disarm makes sure that t does not fire.

@@ -26,6 +26,9 @@ func (p *RequestParser) inline(data []byte, req *Request) (n int, done bool, err
 func AppendInline(dst, line []byte) ([]byte, error) {
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))
+	if i := bytes.IndexByte(line, 0); i >= 0 {
+		line = line[:i] // ends a string in C, and so in Redis
+	}
 	words, err := splitWords(line)
 	if err != nil {
 		return dst, err
@@ -114,7 +117,7 @@ func unescape(c byte) byte {
 	return c
 }
 
-func isBlank(c byte) bool { return c == ' ' || (c >= '\t' && c <= '\r') || c == 0 }
+func isBlank(c byte) bool { return c == ' ' || (c >= '\t' && c <= '\r') }
 
 func isHex(c byte) bool {
 	return (c >= '0' && c <= '9') || (c|0x20 >= 'a' && c|0x20 <= 'f')

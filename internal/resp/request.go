@@ -81,7 +81,7 @@ func (p *RequestParser) Size() int { return int(p.size) }
 // Parse takes the bytes of data that belong to the current request and adds what it learns to req.
 //
 // With done, the request ends before data[n]; without, n is len(data) and the request goes on in the next call's data.
-// A request without arguments (an empty array, an empty line) has no Args, is not Inline, and asks for no answer.
+// An empty array has no Args, and asks for no answer; so does what AppendInline makes of an empty line.
 // An error is final: the stream cannot be understood from there on. req is the same for all calls of one request.
 func (p *RequestParser) Parse(data []byte, req *Request) (n int, done bool, err error) {
 	i := 0
@@ -250,7 +250,7 @@ func (l *numberLine) parse(data []byte) (n int, ended, ok bool) {
 			l.magnitude = l.magnitude*10 + uint64(c-'0')
 			l.digits++
 		case c == '\r':
-			if l.digits == 0 || (l.negative && l.magnitude == 0) || l.magnitude > math.MaxInt64 {
+			if l.digits == 0 || (l.negative && l.magnitude == 0) || l.magnitude > l.limit() {
 				return i, false, false
 			}
 			l.cr = true
@@ -261,6 +261,14 @@ func (l *numberLine) parse(data []byte) (n int, ended, ok bool) {
 		}
 	}
 	return len(data), false, true
+}
+
+// limit is the greatest magnitude that an integer of 64 bits has with l's sign.
+func (l *numberLine) limit() uint64 {
+	if l.negative {
+		return -math.MinInt64
+	}
+	return math.MaxInt64
 }
 
 func (l *numberLine) value() int64 {

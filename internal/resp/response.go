@@ -178,6 +178,9 @@ func (p *ResponseParser) announced() error {
 	if p.pending == 1 && p.count == -1 && p.element == p.kind {
 		p.count = n
 	}
+	if n > maxPending {
+		return errResponseNumber
+	}
 	elements := max(n, 0)
 	switch p.element {
 	case Map:
@@ -185,7 +188,7 @@ func (p *ResponseParser) announced() error {
 	case Attribute:
 		elements = elements*2 + 1 // the value that it describes is still to come
 	}
-	if elements > maxPending || p.pending+elements > maxPending {
+	if p.pending+elements > maxPending {
 		return errResponseNumber
 	}
 	p.pending += elements

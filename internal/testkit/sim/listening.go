@@ -101,7 +101,7 @@ func (s *listening) Close() error {
 }
 
 func (s *listening) Peer() string        { return "" }
-func (s *listening) ConnectError() error { return syscall.ENOTCONN }
+func (s *listening) PendingError() error { return syscall.ENOTCONN }
 func (s *listening) CloseWrite() error   { return syscall.ENOTCONN }
 
 func (s *listening) Read([]byte) (int, error)          { return 0, syscall.ENOTCONN }

@@ -147,7 +147,7 @@ func (e *end) CloseWrite() error {
 	return nil
 }
 
-func (e *end) ConnectError() error { return e.takeFailure() }
+func (e *end) PendingError() error { return e.takeFailure() }
 
 func (e *end) Accept(evloop.SocketOptions) (evloop.Socket, error) { return nil, syscall.EINVAL }
 
