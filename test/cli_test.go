@@ -186,31 +186,38 @@ func TestFailedStart(t *testing.T) {
 		want       string
 	}{
 		{
-			"a pool's port is taken", conf("127.0.0.1:" + takenPort), []string{"-s", free()},
+			"a pool's port is taken", conf("127.0.0.1:" + takenPort),
+			[]string{"-s", free()},
 			"cannot listen on 127.0.0.1:" + takenPort + " (pool alpha): address already in use; stop the other process or change \"listen\"\n",
 		},
 		{
-			"the second pool's port is taken", conf("DIR/sock") + strings.Replace(conf("127.0.0.1:"+takenPort), "alpha", "beta2", 1), []string{"-s", free()},
+			"the second pool's port is taken", conf("DIR/sock") + strings.Replace(conf("127.0.0.1:"+takenPort), "alpha", "beta2", 1),
+			[]string{"-s", free()},
 			"cannot listen on 127.0.0.1:" + takenPort + " (pool beta2): address already in use; stop the other process or change \"listen\"\n",
 		},
 		{
-			"the statistics port is taken", conf("127.0.0.1:" + free()), []string{"-s", takenPort},
+			"the statistics port is taken", conf("127.0.0.1:" + free()),
+			[]string{"-s", takenPort},
 			"cannot listen on 127.0.0.1:" + takenPort + " (statistics): listen tcp 127.0.0.1:" + takenPort + ": bind: address already in use; choose another port with -s\n",
 		},
 		{
-			"a file is where the unix socket should be", conf("DIR/nutmeg.yml"), []string{"-s", free()},
+			"a file is where the unix socket should be", conf("DIR/nutmeg.yml"),
+			[]string{"-s", free()},
 			"cannot listen on DIR/nutmeg.yml (pool alpha): DIR/nutmeg.yml exists and is not a socket; stop the other process or change \"listen\"\n",
 		},
 		{
-			"the folder of the unix socket is not there", conf("DIR/none/sock"), []string{"-s", free()},
+			"the folder of the unix socket is not there", conf("DIR/none/sock"),
+			[]string{"-s", free()},
 			"cannot listen on DIR/none/sock (pool alpha): no such file or directory; stop the other process or change \"listen\"\n",
 		},
 		{
-			"the folder of the pid file is not there", conf("127.0.0.1:" + free()), []string{"-s", free(), "-p", "none/pid"},
+			"the folder of the pid file is not there", conf("127.0.0.1:" + free()),
+			[]string{"-s", free(), "-p", "none/pid"},
 			"cannot write the pid file: open none/pid: no such file or directory\n",
 		},
 		{
-			"the log file cannot be opened", conf("127.0.0.1:" + free()), []string{"-s", free(), "-o", "none/log"},
+			"the log file cannot be opened", conf("127.0.0.1:" + free()),
+			[]string{"-s", free(), "-o", "none/log"},
 			"opening log file 'none/log' failed: no such file or directory\n",
 		},
 	} {

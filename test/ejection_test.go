@@ -147,7 +147,6 @@ func TestEjectedServerReturns(t *testing.T) {
 	c.wantAll(key, 3, bulk("b"))
 
 	a.up()
-	start = time.Now()
 	eventually(t, "the server to be back", func() error {
 		if got := c.ask("GET", key); got != bulk("a") {
 			return fmt.Errorf("got %q", got)

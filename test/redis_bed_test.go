@@ -12,8 +12,8 @@ import (
 )
 
 // redisBed is the daemon in front of redis-servers, with one pool called alpha. Its servers are called s1, s2 and so on;
-// distribution is modula over murmur (which spreads the short keys of tests better than the
-// default), so that a test knows where a key is.
+// distribution is modula over murmur, which spreads the short keys of tests better than the default hash, so that a test
+// knows where a key is.
 type redisBed struct {
 	*Nutmeg
 	servers []*testkit.Process

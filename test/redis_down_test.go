@@ -159,3 +159,26 @@ func TestRedisServerStandsStill(t *testing.T) {
 	other.want(bulks("0", "1"))
 	other.wantAsk(bulk("0"), "GET", k0)
 }
+
+// TestRedisServerErrorsEject: a server that is full fails its clients with its own words, until it is taken out.
+func TestRedisServerErrorsEject(t *testing.T) {
+	t.Parallel()
+	b := startRedisBed(t, bedOptions{servers: 1, serverArgs: []string{"--maxmemory", "1"}, pool: []string{
+		"auto_eject_hosts: true", "server_failure_limit: 3", "server_retry_timeout: 600000",
+	}})
+	c := b.dial(t)
+	const oom = "-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+	for range 3 {
+		c.wantAsk(oom, "SET", "k", "v")
+		c.wantAsk(oom, "SET", "k", "v")
+		c.wantAsk(nullReply, "GET", "k") // a response that is well begins the count anew
+	}
+	c.wantAsk(oom, "SET", "k", "v")
+	c.wantAsk(oom, "SET", "k", "v")
+	c.wantAsk(oom, "SET", "k", "v")
+	c.wantAsk(refused, "SET", "k", "v")
+	c.wantAsk(refused, "MGET", "a", "b")
+	if err := b.Pool("alpha").want(map[string]int64{"server_ejects": 1, "server_err": 0, "forward_error": 2, "server_connections": 1}); err != nil {
+		t.Error(err)
+	}
+}

@@ -100,13 +100,6 @@ func (s *scriptedServer) down() {
 	}
 }
 
-// become changes the script of the connections that come from now on.
-func (s *scriptedServer) become(run script) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.script = run
-}
-
 // connections is how many have been accepted so far.
 func (s *scriptedServer) connections() int {
 	s.mu.Lock()

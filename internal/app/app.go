@@ -102,6 +102,7 @@ func (d *daemonProcess) open(o Options, conf *config.Config) (err error) {
 		return err
 	}
 	if err = d.proxy.Listen(); err != nil {
+		d.proxy.Close()
 		return err
 	}
 	hostname, err := os.Hostname()

@@ -23,6 +23,7 @@ const (
 	failureError failureKind = iota
 	failureEOF
 	failureTimeout
+	failureOwn // no failure: the proxy closed the connection because it wanted to
 )
 
 func (f *failure) Error() string { return f.text }
@@ -34,7 +35,8 @@ var (
 	failClosed      = &failure{text: "Connection closed by server", kind: failureEOF}
 	failProtocol    = &failure{text: "Invalid argument"}
 	failUnresolved  = &failure{text: "Host is down"}
-	failShutdown    = &failure{text: "Proxy is shutting down"}
+	failShutdown    = &failure{text: "Proxy is shutting down", kind: failureOwn}
+	failRetired     = &failure{text: "Connection no longer needed", kind: failureOwn}
 	failUnspecified = &failure{text: "Input/output error"}
 )
 

@@ -75,7 +75,7 @@ func (p memcacheProtocol) forward(c *client, m *message, request *memcache.Reque
 }
 
 func (memcacheProtocol) forwardSilent(c *client, m *message, request *memcache.Request, sv *server) {
-	conn := sv.connFor(c)
+	conn := sv.connFor(c, m.size())
 	r := c.worker.newRequest()
 	r.expects = uint8(request.Kind)
 	before := conn.appended

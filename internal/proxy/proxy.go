@@ -115,11 +115,23 @@ func (p *Proxy) Run() error {
 		}
 	}
 	p.running.Wait()
+	p.free()
+	return first
+}
+
+// Close frees what New and Listen opened. It is for a proxy that is not going to Run.
+func (p *Proxy) Close() {
 	for _, w := range p.workers {
-		_ = w.loop.Outside().Close()
+		w.shutdown()
+	}
+	p.free()
+}
+
+func (p *Proxy) free() {
+	for _, w := range p.workers {
+		_ = w.loop.Outside().Close() // the process is about to end, or has not begun
 	}
 	p.removeSockets()
-	return first
 }
 
 // Stop makes Run close everything and return. Requests under way get no response. Any goroutine may call it.

@@ -125,7 +125,7 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		p.refuse(c, "ERR wrong number of arguments for '%s' command", cmd.Name)
 		return
 	}
-	if !c.authenticated && act != actAuth && act != actQuit {
+	if !c.authenticated && act != actAuth && act != actQuit && act != actUnsupported {
 		c.reply([]byte(resp.NoAuth))
 		return
 	}

@@ -27,14 +27,24 @@ type server struct {
 // lane is the server connections of one worker to one server that share a session state. There is one state yet: the
 // pool's database and password.
 type lane struct {
-	conns []*serverConn // nil where none is open
+	// conns are as many as configured, and behind them one for large requests, which would keep all others waiting for
+	// as long as they take to be sent. nil where none is open.
+	conns []*serverConn
 }
 
-// connFor returns the connection that a client's requests to the server go to: always the same, so that they stay in
-// order. It opens it if need be.
-func (s *server) connFor(c *client) *serverConn {
-	i := 0
-	if n := len(s.lane.conns); n > 1 {
+func newLane(connections int) lane { return lane{conns: make([]*serverConn, connections+1)} }
+
+// connFor returns the connection that a client's request of a size goes to. It opens it if need be.
+//
+// A client's requests all take the same connection, so that they stay in order. A request above the mark of what may be
+// held for the client takes the one for large requests if nothing else of the client is on its way: it is alone
+// then until its response has come, because above its mark nothing more is taken from a client.
+func (s *server) connFor(c *client, size int) *serverConn {
+	i, n := 0, len(s.lane.conns)-1
+	switch {
+	case size > c.worker.heldMark && c.held == 0:
+		i = n
+	case n > 1:
 		i = int(c.serial) % n
 	}
 	if conn := s.lane.conns[i]; conn != nil {
@@ -42,6 +52,12 @@ func (s *server) connFor(c *client) *serverConn {
 	}
 	return s.open(i)
 }
+
+// spare reports whether the connection is its lane's for large requests, which is closed when there are none.
+func (s *serverConn) spare() bool { return s.slot == len(s.server.lane.conns)-1 }
+
+// spareIdle is how long a connection for large requests is kept for the next one, in nanoseconds.
+const spareIdle = int64(10 * time.Second)
 
 func (s *server) open(slot int) *serverConn {
 	w := s.pool.worker
@@ -106,7 +122,7 @@ func (s *serverConn) enqueue(r *request, n int) {
 	r.end = s.appended
 	if timeout := s.server.pool.timeout; timeout > 0 {
 		r.deadline = s.worker.loop.Now() + timeout
-		if !s.timer.Armed() {
+		if !s.timer.Armed() || s.spare() && s.queue.oldest == nil {
 			s.worker.loop.Arm(&s.timer, r.deadline, s)
 		}
 	}
@@ -124,6 +140,10 @@ func (s *serverConn) enqueue(r *request, n int) {
 func (s *serverConn) Expired() {
 	oldest := s.queue.oldest
 	if oldest == nil {
+		s.retire()
+		return
+	}
+	if oldest.deadline == 0 {
 		return
 	}
 	if oldest.deadline > s.worker.loop.Now() {
@@ -132,6 +152,14 @@ func (s *serverConn) Expired() {
 	}
 	s.conn.Close()
 	s.fail(failTimedOut)
+}
+
+// retire closes a connection for large requests that has had none for a while.
+func (s *serverConn) retire() {
+	if s.spare() && s.ready {
+		s.conn.Close()
+		s.fail(failRetired)
+	}
 }
 
 // Opened begins the conversation.
@@ -207,6 +235,9 @@ func (s *serverConn) responded(piece []byte) {
 		s.server.stats.ResponseBytes += int64(size)
 	}
 	w.answer(r, piece)
+	if s.queue.oldest == nil && s.spare() && !s.dead {
+		w.loop.Arm(&s.timer, w.loop.Now()+spareIdle, s)
+	}
 }
 
 // greeted takes a piece of an answer of the greeting.
@@ -265,7 +296,7 @@ func (s *serverConn) fail(cause *failure) {
 		r.response.Reset(s.chunks())
 		w.refuse(r, sv.pool, cause)
 	}
-	if cause == failShutdown {
+	if cause == failShutdown || cause == failRetired {
 		return
 	}
 	if pending == 0 && s.connected && cause.kind != failureTimeout {
@@ -285,6 +316,7 @@ func (s *server) count(cause *failure, connected bool) {
 		s.stats.EOF++
 	case failureTimeout:
 		s.stats.TimedOut++
+	case failureOwn:
 	default:
 		s.stats.Err++
 	}

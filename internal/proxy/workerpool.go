@@ -51,7 +51,7 @@ func newWorkerPool(w *worker, shared *sharedPool, st *stats.Pool) *workerPool {
 		p.servers = append(p.servers, &server{
 			pool: p, index: i, conf: s, stats: &st.Servers[i],
 			address: evloop.Address{Host: s.Address.Host, Port: s.Address.Port, Path: s.Address.Path},
-			lane:    lane{conns: make([]*serverConn, conf.ServerConnections)},
+			lane:    newLane(conf.ServerConnections),
 		})
 	}
 	return p
@@ -76,9 +76,9 @@ func (p *workerPool) pick(key []byte) *server {
 
 // forward sends a whole request to a server.
 func (c *client) forward(m *message, sv *server) *request {
-	conn := sv.connFor(c)
-	r := c.worker.newRequest()
 	n := m.size()
+	conn := sv.connFor(c, n)
+	r := c.worker.newRequest()
 	m.sendAll(conn)
 	c.accept(r, n)
 	conn.enqueue(r, n)

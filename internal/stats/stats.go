@@ -17,7 +17,8 @@ package stats
 // Server counts what one worker exchanged with one server of a pool.
 //
 // Owned by the worker's goroutine. Each connection to the server that closes is
-// counted in exactly one of EOF, Err and TimedOut.
+// counted in exactly one of EOF, Err and TimedOut, or in none when the proxy
+// itself wanted it closed.
 type Server struct {
 	EOF         int64 // server connections closed by the server
 	Err         int64 // server connections closed by any other failure, refused connects among them
