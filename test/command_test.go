@@ -106,7 +106,7 @@ func TestKeysOfRequestsMatchRedis70(t *testing.T) {
 			continue
 		}
 		args := commandArgs{}
-		for _, word := range strings.Fields(line) {
+		for word := range strings.FieldsSeq(line) {
 			args = append(args, []byte(strings.Trim(word, `"`)))
 		}
 		asked += checkCommandKeys(t, client, args)

@@ -76,14 +76,6 @@ func (c *rawConn) reply() string {
 	return got
 }
 
-// wantReply reads one Redis reply and compares its bytes.
-func (c *rawConn) wantReply(want string) {
-	c.t.Helper()
-	if got := c.reply(); got != want {
-		c.t.Fatalf("got %s, want %s", short(got), short(want))
-	}
-}
-
 // ask sends one Redis command and returns the bytes of its reply.
 func (c *rawConn) ask(args ...string) string {
 	c.t.Helper()

@@ -90,12 +90,7 @@ func startNutmeg(t testing.TB, yaml string, args ...string) *Nutmeg {
 	for strings.Contains(yaml, "{listen}") {
 		yaml = strings.Replace(yaml, "{listen}", "127.0.0.1:"+strconv.Itoa(testkit.FreePort(t)), 1)
 	}
-	// Not t.TempDir: its name may be too long for the path of a unix socket.
-	dir, err := os.MkdirTemp("", "nutmeg-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := shortDir(t)
 	n := &Nutmeg{t: t, dir: dir, exited: make(chan struct{})}
 	for _, m := range listenLine.FindAllStringSubmatch(yaml, -1) {
 		n.listening = append(n.listening, m[1])

@@ -147,7 +147,7 @@ func (c *rawConn) exchange(send, want string) error {
 	got := make([]byte, len(want))
 	n, err := io.ReadFull(c.r, got)
 	if err != nil || string(got) != want {
-		return fmt.Errorf("%s: got %s and error %v, want %s", short(send), short(string(got[:n])), err, short(want))
+		return fmt.Errorf("%s: got %s and error %w, want %s", short(send), short(string(got[:n])), err, short(want))
 	}
 	return nil
 }

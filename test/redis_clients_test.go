@@ -86,10 +86,10 @@ func useGoRedis(t *testing.T, client *redis.Client) {
 	check("EVALSHA, then EVAL", result, err, []any{"k1", "x"})
 	n, err = client.Del(ctx, "k1", "k2", "k3", "k4").Result()
 	check("DEL", n, err, 4)
-	usePipelineOfGoRedis(t, ctx, client)
+	usePipelineOfGoRedis(ctx, t, client)
 }
 
-func usePipelineOfGoRedis(t *testing.T, ctx context.Context, client *redis.Client) {
+func usePipelineOfGoRedis(ctx context.Context, t *testing.T, client *redis.Client) {
 	t.Helper()
 	replies, err := client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i := range 1000 {

@@ -212,7 +212,7 @@ func TestRedisSlowReaderGetsEverything(t *testing.T) {
 // shortDir is a folder whose name is short enough for the paths of unix sockets.
 func shortDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "nutmeg-")
+	dir, err := os.MkdirTemp("", "nutmeg-") //nolint:usetesting // names of t.TempDir are too long for the paths of sockets
 	if err != nil {
 		t.Fatal(err)
 	}

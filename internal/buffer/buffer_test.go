@@ -199,8 +199,14 @@ func TestTrimGivesUnusedChunksBackStepByStep(t *testing.T) {
 func TestChunkHasRoomForWhatIsAskedFor(t *testing.T) {
 	var pool buffer.Pool
 	for _, test := range []struct{ size, room int }{
-		{0, 128}, {1, 128}, {128, 128}, {129, 1024}, {1025, 8192}, {8193, buffer.LargeBytes},
-		{buffer.LargeBytes, buffer.LargeBytes}, {buffer.LargeBytes + 1, buffer.LargeBytes},
+		{0, 128},
+		{1, 128},
+		{128, 128},
+		{129, 1024},
+		{1025, 8192},
+		{8193, buffer.LargeBytes},
+		{buffer.LargeBytes, buffer.LargeBytes},
+		{buffer.LargeBytes + 1, buffer.LargeBytes},
 	} {
 		if got := len(pool.Get(test.size).Room()); got != test.room {
 			t.Errorf("Get(%d) has room for %d bytes, want %d", test.size, got, test.room)

@@ -19,7 +19,7 @@ func (r request) Arg(i int) []byte { return r[i] }
 
 func parseRequest(line string) request {
 	var r request
-	for _, word := range strings.Fields(line) {
+	for word := range strings.FieldsSeq(line) {
 		if word == `""` {
 			word = ""
 		}
@@ -72,7 +72,7 @@ func checkKeys(t *testing.T, args request, want string) {
 		t.Errorf("error %v", err)
 	}
 	positions := []int{-7}
-	for _, word := range strings.Fields(want) {
+	for word := range strings.FieldsSeq(want) {
 		n, err := strconv.Atoi(word)
 		if err != nil {
 			t.Fatal(err)
@@ -137,13 +137,13 @@ func TestFastPathAgreesWithAppendKeys(t *testing.T) {
 }
 
 func TestEveryCommandWithOneKeyIsOnTheFastPath(t *testing.T) {
-	for _, name := range strings.Fields("GET SET HSET LPUSH ZADD EXPIRE INCR SETEX HGETALL ZRANGE XADD GEOADD BITFIELD DUMP") {
+	for name := range strings.FieldsSeq("GET SET HSET LPUSH ZADD EXPIRE INCR SETEX HGETALL ZRANGE XADD GEOADD BITFIELD DUMP") {
 		c := Lookup([]byte(name))
 		if c.FirstKey != 1 || !c.OnlyKey {
 			t.Errorf("%s: FirstKey %d, OnlyKey %v; want 1, true", name, c.FirstKey, c.OnlyKey)
 		}
 	}
-	for _, name := range strings.Fields("EVAL FCALL XREAD XREADGROUP MIGRATE PING SPUBLISH OBJECT") {
+	for name := range strings.FieldsSeq("EVAL FCALL XREAD XREADGROUP MIGRATE PING SPUBLISH OBJECT") {
 		c := Lookup([]byte(name))
 		if c.FirstKey != 0 || c.OnlyKey {
 			t.Errorf("%s: FirstKey %d, OnlyKey %v; want 0, false", name, c.FirstKey, c.OnlyKey)

@@ -21,7 +21,7 @@ func (r *reader) decode(data []byte) *yaml.Node {
 		return nil
 	}
 	var first yaml.Node
-	if err := loader.Load(&first); err == io.EOF {
+	if err := loader.Load(&first); errors.Is(err, io.EOF) {
 		r.faultAt(1, 1, "", noPools)
 		return nil
 	} else if err != nil {
@@ -31,7 +31,7 @@ func (r *reader) decode(data []byte) *yaml.Node {
 	var second yaml.Node
 	if err := loader.Load(&second); err == nil {
 		r.fault(&second, "", "a second yaml document starts here; keep all pools in one document")
-	} else if err != io.EOF {
+	} else if !errors.Is(err, io.EOF) {
 		r.syntaxFault(data, err)
 	}
 	if first.Kind != yaml.DocumentNode || len(first.Content) == 0 {

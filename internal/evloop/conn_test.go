@@ -107,7 +107,7 @@ func TestPeerMayEndItsStreamAndStillReceive(t *testing.T) {
 		var gone bool
 		server.onEOF = func() { server.Send(pattern(200000)) }
 		client.SendString("last words")
-		client.Conn.CloseGracefully(func() { gone = true }) // sends, then ends its stream, then drops what comes
+		client.CloseGracefully(func() { gone = true }) // sends, then ends its stream, then drops what comes
 		a.run(func() bool { return server.ended && server.Unsent() == 0 })
 		if got := server.got.String(); got != "last words" {
 			t.Errorf("got %q before the end", got)

@@ -15,7 +15,7 @@ func (p memcacheProtocol) request(c *client, data []byte, source input) int {
 	request := &in.memcache.request
 	n, done, err := in.memcache.parser.Parse(data, request)
 	if err != nil {
-		p.breakOff(c, request, err)
+		p.breakOff(c, err)
 		in.memcache.parser = memcache.RequestParser{}
 		return len(data)
 	}
@@ -29,7 +29,7 @@ func (p memcacheProtocol) request(c *client, data []byte, source input) int {
 }
 
 // breakOff tells a client that what it sent is not understood, and closes it: nobody knows where its next request begins.
-func (p memcacheProtocol) breakOff(c *client, request *memcache.Request, cause error) {
+func (memcacheProtocol) breakOff(c *client, cause error) {
 	c.worker.log.Info("client sent what is not the protocol", "pool", c.pool.name(), "client", c.conn.Peer(), "cause", cause)
 	c.broken = true
 	if problem, ok := cause.(memcache.Problem); ok { //nolint:errorlint // the codec returns its own type, unwrapped

@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-
 	"sync"
 	"sync/atomic"
 

@@ -115,7 +115,7 @@ func (r *redisReader) feed(data []byte) (responses []string, err error) {
 	return responses, nil
 }
 
-func (redisLanguage) hello(c *simClient) ([]byte, func(string) string) {
+func (redisLanguage) hello(*simClient) ([]byte, func(string) string) {
 	return []byte("AUTH sesame\r\n"), func(response string) string {
 		if response != resp.OK && response != resp.NoPassword {
 			return fmt.Sprintf("AUTH answered by %.60q", response)

@@ -22,8 +22,8 @@ func filled(n int64, serversPerPool ...int) *Worker {
 // setAll sets each int64 field of the struct v points to.
 func setAll(v any, n int64) {
 	s := reflect.ValueOf(v).Elem()
-	for i := range s.NumField() {
-		if f := s.Field(i); f.Kind() == reflect.Int64 {
+	for _, f := range s.Fields() {
+		if f.Kind() == reflect.Int64 {
 			f.SetInt(n)
 		}
 	}

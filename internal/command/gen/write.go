@@ -57,7 +57,7 @@ func (f *fact) tips() (names []string, request, response string, err error) {
 	}
 	for _, tip := range f.Tips {
 		key, value, _ := strings.Cut(tip, ":")
-		known := true
+		var known bool
 		switch key {
 		case "REQUEST_POLICY":
 			request, known = requests[value]

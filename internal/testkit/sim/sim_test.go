@@ -145,7 +145,7 @@ func run(t *testing.T, w *sim.World, until func() bool) {
 }
 
 func TestDialOutcomes(t *testing.T) {
-	dial := func(t *testing.T, prepare func(w *sim.World)) (err error, opened bool) { //nolint:revive // the error is what is looked for
+	dial := func(t *testing.T, prepare func(w *sim.World)) (err error, opened bool) {
 		w := sim.New(1)
 		prepare(w)
 		p := w.Connect("10.0.0.9:1")
