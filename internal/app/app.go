@@ -50,6 +50,8 @@ func Run(o Options, ready func(error)) (exitCode int) {
 		o.Version, runtime.GOOS, runtime.GOARCH, os.Getpid()))
 	defer l.Log(context.Background(), logfile.Emerg, "done")
 
+	signals := newSignals(log, l) // before anybody can know that there is a process to signal
+	defer signals.stop()
 	d, err := start(o, l)
 	if err != nil {
 		l.Log(context.Background(), logfile.Alert, "cannot start", "cause", err)
@@ -58,7 +60,7 @@ func Run(o Options, ready func(error)) (exitCode int) {
 	}
 	defer d.close()
 	ready(nil)
-	return d.serve(log)
+	return d.serve(signals)
 }
 
 // daemonProcess is a started nutmeg: everything is open, nobody is served yet.
@@ -144,9 +146,7 @@ func openSystems(workers int) ([]evloop.Outside, error) {
 }
 
 // serve runs until a signal, or a failure that leaves nothing to run.
-func (d *daemonProcess) serve(log *logfile.Log) (exitCode int) {
-	signals := newSignals(log, d.log)
-	defer signals.stop()
+func (d *daemonProcess) serve(signals *signals) (exitCode int) {
 	ended := make(chan int, 1)
 	go func() {
 		code, ok := signals.handle()

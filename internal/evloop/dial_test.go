@@ -143,7 +143,7 @@ func TestReusePortSharesAnAddress(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer s.Close() //nolint:errcheck // the end of the test
+			defer s.Close()
 		}
 	})
 }

@@ -221,7 +221,7 @@ func TestAdoptedSocketBelongsToItsNewLoop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer outside.Close() //nolint:errcheck // the end of the test
+		defer outside.Close()
 		workers[i] = &worker{mark: 'a' + byte(i)}
 		workers[i].loop = evloop.New(outside, workers[i])
 	}
@@ -254,7 +254,7 @@ func readMarked(t *testing.T, addr string, want int) {
 		t.Error(err)
 		return
 	}
-	defer conn.Close() //nolint:errcheck // nothing is written
+	defer conn.Close()
 	data, err := io.ReadAll(conn)
 	if err != nil || len(data) != want {
 		t.Errorf("got %d bytes, %v; want %d", len(data), err, want)

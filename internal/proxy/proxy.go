@@ -79,6 +79,9 @@ func (p *Proxy) Listen() error {
 		if err != nil {
 			return fmt.Errorf("cannot listen on %s (pool %s): %w; stop the other process or change \"listen\"", address, wp.name(), err)
 		}
+		if listen.Address.Path != "" {
+			wp.socketFile, _ = os.Lstat(listen.Address.Path) // without it the path is left alone at the end
+		}
 		w.stats.TotalConnections++
 		p.log.Info("listening", "pool", wp.name(), "address", address.String(), "protocol", wp.conf.Protocol.String(),
 			"servers", len(wp.servers))
@@ -143,10 +146,15 @@ func (p *Proxy) Stop() {
 	})
 }
 
-// removeSockets takes the paths of unix sockets away, which would outlive the process.
+// removeSockets takes the paths of unix sockets away, which would outlive the process. A path that another process has
+// taken over is left alone.
 func (p *Proxy) removeSockets() {
 	for _, wp := range p.workers[0].pools {
-		if path := wp.conf.Listen.Address.Path; path != "" && wp.listener != nil {
+		if wp.socketFile == nil {
+			continue
+		}
+		path := wp.conf.Listen.Address.Path
+		if now, err := os.Lstat(path); err == nil && os.SameFile(now, wp.socketFile) {
 			_ = os.Remove(path) // it may be gone already
 		}
 	}

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"os"
+
 	"nutmeg/internal/config"
 	"nutmeg/internal/evloop"
 	"nutmeg/internal/pool"
@@ -18,6 +20,8 @@ type workerPool struct {
 	timeout  int64 // nanoseconds; 0 = none
 	stats    *stats.Pool
 	listener *evloop.Listener // of the worker that accepts
+
+	socketFile os.FileInfo // of the listening unix socket, if it is one and of the worker that accepts
 }
 
 // protocol is what differs between Redis and memcached.
