@@ -241,9 +241,21 @@ func (p *redisProtocol) crossShard(c *client, m *message, i, j int) {
 		"give them a common hash tag (hash_tag in the pool's configuration)", one, printable(m.Arg(j)))
 }
 
-func (p *redisProtocol) response(s *serverConn, data []byte) (int, bool, error) {
-	return s.redis.Parse(data)
+// response takes a response of protocol version 2: nobody has asked for another, and a push would be taken for the
+// response of the oldest request.
+func (p *redisProtocol) response(s *serverConn, data []byte) (n int, done bool, err error) {
+	n, done, err = s.redis.Parse(data)
+	if done && err == nil {
+		switch s.redis.Kind() {
+		case resp.SimpleString, resp.SimpleError, resp.Integer, resp.BulkString, resp.Array:
+		default:
+			err = errNotVersion2
+		}
+	}
+	return n, done, err
 }
+
+var errNotVersion2 = &resp.SyntaxError{Text: "response of protocol version 3"}
 
 // inspect notes what a fragment's response is, and reports whether a response speaks for its server's health.
 func (p *redisProtocol) inspect(s *serverConn, r *request, flat []byte) bool {
