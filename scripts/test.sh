@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All that has to pass: tools, lint, vet, tests with the race detector. Goes on
+# All that has to pass: tools, lint, vet, vulnerabilities, builds for other systems, tests with the race detector. Goes on
 # after a failure, so that one run shows everything, and fails at the end.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -14,6 +14,8 @@ export PATH=$PATH:/usr/sbin:/usr/local/sbin
 step scripts/install-test-tools.sh
 step scripts/lint.sh
 step go vet ./...
+step scripts/vuln.sh
+step scripts/cross.sh darwin/arm64 freebsd/amd64 illumos/amd64 # one of each kind: make cross builds all
 step go test -race -timeout 5m ./...
 
 if ((${#failed[@]})); then
