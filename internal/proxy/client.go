@@ -21,6 +21,7 @@ type client struct {
 	cut      *intake       // the request that has come in part, nil between requests
 	unparsed buffer.Buffer // input that waits until less is held
 	held     int           // bytes held for the client, apart from its output
+	expected int           // bytes that a response is expected to have
 	serial   uint32        // picks among several connections to a server
 
 	authenticated bool // knows the pool's password, or needs none
@@ -164,10 +165,23 @@ func (c *client) reply(text []byte) {
 	r.done = true
 }
 
-// accept puts a request into the client's queue. Size is what it makes the proxy hold.
+// firstExpected is how large a response is expected to be before there was one.
+const firstExpected = 16 << 10
+
+// learn takes a response's size into account. What is expected rises at once and falls slowly: a client that reads large
+// values has few requests in flight, so that it cannot have the proxy collect more of them than its mark allows.
+func (c *client) learn(size int) {
+	if size >= c.expected {
+		c.expected = size
+	} else {
+		c.expected -= (c.expected - size + 15) / 16
+	}
+}
+
+// accept puts a request into the client's queue. Size is what it makes the proxy hold, apart from its response.
 func (c *client) accept(r *request, size int) {
 	r.client = c
-	r.charge = size + requestOverhead
+	r.charge = size + requestOverhead + c.expected
 	c.held += r.charge
 	c.queue.push(r)
 }
@@ -190,10 +204,13 @@ func (w *worker) answer(r *request, flat []byte) {
 		r.done = true
 		r.charge += r.response.Len()
 		c.held += r.response.Len()
+		c.learn(r.response.Len())
 		return
 	case flat != nil:
+		c.learn(len(flat))
 		c.conn.Send(flat)
 	default:
+		c.learn(r.response.Len())
 		c.conn.SendBuffer(&r.response)
 	}
 	c.settle()

@@ -523,3 +523,26 @@ func TestErrnoTexts(t *testing.T) {
 		}
 	}
 }
+
+// TestGreedyClientIsHeldBack has a client ask for large values and never read. What the proxy collects for it is bounded.
+func TestGreedyClientIsHeldBack(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	a.servers[0].data["a"] = strings.Repeat("x", 100_000)
+	client := a.Connect(proxyAddress)
+	client.Pause()
+	for range 5000 {
+		client.SendString("GET a\r\n")
+	}
+	most := 0
+	for range 200 {
+		if err := a.RunFor(a.loops, 10*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		if c := a.proxy.workers[0].clients; c != nil {
+			most = max(most, c.held+c.conn.Unsent())
+		}
+	}
+	if most < heldBytes || most > 10*heldBytes {
+		t.Errorf("%d bytes are held for a client whose mark is %d", most, heldBytes)
+	}
+}

@@ -135,7 +135,7 @@ func (p *workerPool) turnAway(s evloop.Socket) {
 func (p *workerPool) admit(s evloop.Socket) {
 	w := p.worker
 	w.serial++
-	c := &client{worker: w, pool: p, serial: w.serial, authenticated: p.conf.RedisAuth == ""}
+	c := &client{worker: w, pool: p, serial: w.serial, expected: firstExpected, authenticated: p.conf.RedisAuth == ""}
 	c.next = w.clients
 	if c.next != nil {
 		c.next.previous = c
