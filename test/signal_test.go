@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"nutmeg/internal/testkit"
 )
 
 // waitLog waits until the daemon's log has a text.
@@ -174,6 +176,17 @@ func TestUnixSocketThatWasTakenOver(t *testing.T) {
 	path := filepath.Join(shortDir(t), "sock")
 	conf := strings.Replace(poolConf("redis: true", "127.0.0.1:1 a"), "{listen}", path, 1)
 	old := startNutmeg(t, conf)
+	second := writeFile(t, t.TempDir(), "nutmeg.yml", conf)
+	port := strconv.Itoa(testkit.FreePort(t))
+	if _, stderr, code := runNutmeg(t, t.TempDir(), "-c", second, "-s", port); code != 1 || !strings.Contains(stderr, "address already in use") {
+		t.Errorf("a second process at the same socket: exit code %d, %q", code, stderr)
+	}
+	if got := dial(t, old.Addr()).ask("PING"); got != "+PONG\r\n" {
+		t.Errorf("PING to the first: %q", got)
+	}
+	if err := os.Remove(path); err != nil { // as a careless operator does
+		t.Fatal(err)
+	}
 	successor := startNutmeg(t, conf)
 	old.End(syscall.SIGTERM)
 	if got := dial(t, successor.Addr()).ask("PING"); got != "+PONG\r\n" {

@@ -147,11 +147,33 @@ func (b *Buffer) Reset(p *Pool) {
 // View returns the n bytes that begin at offset: in place when they lie in one chunk, else copied to scratch, whose
 // capacity must be at least n then. The range must lie within the buffer.
 func (b *Buffer) View(offset, n int, scratch []byte) []byte {
-	c := b.head
-	for c != nil && offset >= c.end-c.start {
-		offset -= c.end - c.start
-		c = c.next
+	var at Cursor
+	return b.ViewFrom(&at, offset, n, scratch)
+}
+
+// Cursor remembers the chunk of a buffer where something was found last. Who looks at ranges from front to back passes
+// each chunk once with it, instead of all of them for every range. The zero value is ready, for one buffer that is not
+// changed meanwhile.
+type Cursor struct {
+	chunk *Chunk
+	start int // where the chunk begins in the buffer
+}
+
+// seek returns the chunk with the byte at offset and where in the chunk that is; nil if the buffer ends before.
+func (b *Buffer) seek(at *Cursor, offset int) (c *Chunk, within int) {
+	if at.chunk == nil || offset < at.start {
+		*at = Cursor{chunk: b.head}
 	}
+	for at.chunk != nil && offset-at.start >= at.chunk.end-at.chunk.start {
+		at.start += at.chunk.end - at.chunk.start
+		at.chunk = at.chunk.next
+	}
+	return at.chunk, offset - at.start
+}
+
+// ViewFrom is View that begins to look at the cursor.
+func (b *Buffer) ViewFrom(at *Cursor, offset, n int, scratch []byte) []byte {
+	c, offset := b.seek(at, offset)
 	if c == nil {
 		return scratch[:0]
 	}
@@ -169,13 +191,15 @@ func (b *Buffer) View(offset, n int, scratch []byte) []byte {
 
 // CopyRange appends the n bytes of b that begin at offset to dst, which is filled from p. The range must lie within b.
 func (b *Buffer) CopyRange(p *Pool, dst *Buffer, offset, n int) {
-	for c := b.head; c != nil && n > 0; c = c.next {
-		bytes := c.Bytes()
-		if offset >= len(bytes) {
-			offset -= len(bytes)
-			continue
-		}
-		bytes = bytes[offset:]
+	var at Cursor
+	b.CopyRangeFrom(&at, p, dst, offset, n)
+}
+
+// CopyRangeFrom is CopyRange that begins to look at the cursor.
+func (b *Buffer) CopyRangeFrom(at *Cursor, p *Pool, dst *Buffer, offset, n int) {
+	c, offset := b.seek(at, offset)
+	for ; c != nil && n > 0; c = c.next {
+		bytes := c.Bytes()[offset:]
 		bytes = bytes[:min(len(bytes), n)]
 		dst.Append(p, bytes)
 		n -= len(bytes)

@@ -245,3 +245,29 @@ func BenchmarkAppendAndDiscard(b *testing.B) {
 		buf.Discard(&pool, buf.Len())
 	}
 }
+
+// TestCursorFindsWhatALookFromTheFrontFinds, whatever the order of the looks.
+func TestCursorFindsWhatALookFromTheFrontFinds(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 7))
+	var p buffer.Pool
+	var b buffer.Buffer
+	for range 50 {
+		b.Append(&p, fill(random, size(random)))
+	}
+	all := content(&b)
+	var at buffer.Cursor
+	scratch := make([]byte, 0, len(all))
+	for i := range 2000 {
+		offset := random.IntN(len(all) + 1)
+		n := random.IntN(min(len(all)-offset, 3000) + 1)
+		want := all[offset : offset+n]
+		if got := b.ViewFrom(&at, offset, n, scratch); !bytes.Equal(got, want) {
+			t.Fatalf("look %d at %d, %d bytes: not what is there", i, offset, n)
+		}
+		var dst buffer.Buffer
+		if b.CopyRangeFrom(&at, &p, &dst, offset, n); !bytes.Equal(content(&dst), want) {
+			t.Fatalf("copy %d of %d, %d bytes: not what is there", i, offset, n)
+		}
+		dst.Reset(&p)
+	}
+}

@@ -2,8 +2,13 @@ package evloop
 
 import "time"
 
-// lingerTime is how long a peer may take to read its last bytes without any progress.
-const lingerTime = 2 * time.Second
+const (
+	// drainTime is how long output may make no progress. The kernel asks for more only when a good part of its buffer,
+	// which may be megabytes, is free: to a peer that reads slowly but steadily, that is many seconds.
+	drainTime = 60 * time.Second
+	// lingerTime is how long a peer that was sent everything may take to close its side.
+	lingerTime = 2 * time.Second
+)
 
 // linger is the handler of a connection that is being closed gracefully. It reads and drops what still comes: a socket
 // closed with unread input sends a reset, which could take from the peer the last bytes that it was sent.
@@ -28,7 +33,7 @@ func (c *Conn) CloseGracefully(done func()) {
 		g.join(done)
 		return
 	}
-	g := &linger{conn: c, written: c.written, done: done}
+	g := &linger{conn: c, done: done}
 	c.handler = g
 	c.flags |= flagNotify
 	c.flags &^= flagPaused
@@ -36,7 +41,7 @@ func (c *Conn) CloseGracefully(done func()) {
 	if c.Closed() {
 		return
 	}
-	c.loop.Arm(&g.timer, c.loop.now+int64(lingerTime), g)
+	g.wait()
 	c.loop.Post(g.Flushed) // nothing may be left to send
 }
 
@@ -63,7 +68,20 @@ func (g *linger) Flushed() {
 	g.half = true
 	if c.socket.CloseWrite() != nil {
 		g.close()
+		return
 	}
+	g.wait()
+}
+
+// wait gives the peer time for its next step.
+func (g *linger) wait() {
+	c := g.conn
+	patience := lingerTime
+	if c.out.Len() > 0 {
+		patience = drainTime
+	}
+	g.written = c.written
+	c.loop.Arm(&g.timer, c.loop.now+int64(patience), g)
 }
 
 // Expired gives up on a peer that neither reads nor closes.
@@ -72,8 +90,7 @@ func (g *linger) Expired() {
 		g.close()
 		return
 	}
-	g.written = g.conn.written
-	g.conn.loop.Arm(&g.timer, g.conn.loop.now+int64(lingerTime), g)
+	g.wait()
 }
 
 // join has one more function called at the end.

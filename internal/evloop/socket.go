@@ -192,6 +192,9 @@ func listenUnix(fd int, sa unix.Sockaddr, path string, opt ListenOptions) error 
 		if info.Mode().Type() != os.ModeSocket {
 			return fmt.Errorf("%s exists and is not a socket", path)
 		}
+		if answers(sa) {
+			return unix.EADDRINUSE
+		}
 		if err := os.Remove(path); err != nil {
 			return err
 		}
@@ -205,6 +208,17 @@ func listenUnix(fd int, sa unix.Sockaddr, path string, opt ListenOptions) error 
 		}
 	}
 	return unix.Listen(fd, opt.Backlog)
+}
+
+// answers reports whether somebody listens at a unix socket.
+func answers(sa unix.Sockaddr) bool {
+	fd, err := sysSocket(unix.AF_UNIX)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = unix.Close(fd) }()
+	err = unix.Connect(fd, sa)
+	return err == nil || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINPROGRESS) // a full backlog is somebody's, too
 }
 
 func listenAddress(addr Address) (family int, sa unix.Sockaddr, err error) {

@@ -23,7 +23,8 @@ const (
 	failureError failureKind = iota
 	failureEOF
 	failureTimeout
-	failureOwn // no failure: the proxy closed the connection because it wanted to
+	failureOwn   // no failure: the proxy closed the connection because it wanted to
+	failureLocal // the proxy's own machine lacks something: that says nothing about the server
 )
 
 func (f *failure) Error() string { return f.text }
@@ -52,9 +53,11 @@ var failuresByErrno = map[syscall.Errno]*failure{
 	syscall.ENETUNREACH:   {text: "Network is unreachable"},
 	syscall.ENETDOWN:      {text: "Network is down"},
 	syscall.ECONNABORTED:  {text: "Software caused connection abort"},
-	syscall.EADDRNOTAVAIL: {text: "Cannot assign requested address"},
-	syscall.EMFILE:        {text: "Too many open files"},
-	syscall.ENFILE:        {text: "Too many open files in system"},
+	syscall.EADDRNOTAVAIL: {text: "Cannot assign requested address", kind: failureLocal},
+	syscall.EMFILE:        {text: "Too many open files", kind: failureLocal},
+	syscall.ENFILE:        {text: "Too many open files in system", kind: failureLocal},
+	syscall.ENOBUFS:       {text: "No buffer space available", kind: failureLocal},
+	syscall.ENOMEM:        {text: "Cannot allocate memory", kind: failureLocal},
 	syscall.ENOTSOCK:      {text: "Socket operation on non-socket"},
 }
 

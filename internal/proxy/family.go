@@ -90,7 +90,7 @@ func (f *family) bear(c *client, size int) *request {
 		child.parent = parent
 		child.keys = int64(w.tally[server])
 		f.children = append(f.children, child)
-		conn := c.pool.servers[server].connFor(c, 0)
+		conn := c.pool.servers[server].connFor(c, size) // before accept: a large request takes the same kind everywhere
 		w.childConns = append(w.childConns, conn)
 		w.childStarts = append(w.childStarts, conn.appended)
 	}

@@ -100,14 +100,15 @@ const flattenBytes = 16 << 10
 type message struct {
 	flat    []byte
 	rope    *buffer.Buffer
-	args    []resp.Span // Redis: the arguments
+	at      buffer.Cursor // in rope: ranges are mostly asked for from front to back
+	args    []resp.Span   // Redis: the arguments
 	scratch []byte
 }
 
 // gather makes the message of a request whose last piece is at hand.
 func (w *worker) gather(c *client, in *intake, piece []byte, source input) *message {
 	m := &w.message
-	m.flat, m.rope = piece, nil
+	m.flat, m.rope, m.at = piece, nil, buffer.Cursor{}
 	if c.cut == nil {
 		return m
 	}
@@ -143,7 +144,7 @@ func (m *message) bytes(start, end uint32) []byte {
 	if cap(m.scratch) < n {
 		m.scratch = make([]byte, 0, n)
 	}
-	return m.rope.View(int(start), n, m.scratch)
+	return m.rope.ViewFrom(&m.at, int(start), n, m.scratch)
 }
 
 // Len and Arg make a message the arguments of a Redis command.
@@ -160,7 +161,7 @@ func (m *message) sendRange(s *serverConn, start, end uint32) {
 	}
 	n := int(end - start)
 	s.appended += uint64(n)
-	m.rope.CopyRange(s.chunks(), s.output(), int(start), n)
+	m.rope.CopyRangeFrom(&m.at, s.chunks(), s.output(), int(start), n)
 }
 
 // sendAll moves the whole request to a server connection.

@@ -46,6 +46,9 @@ func (p *redisProtocol) request(c *client, data []byte, source input) int {
 	}
 	if !done {
 		w.keep(c, in, data, source)
+		if !c.authenticated && in.rope.Len() > strangerBytes {
+			p.breakOff(c, errStrangerTooLarge)
+		}
 		return n
 	}
 	m := w.gather(c, in, data[:n], source)
@@ -58,6 +61,12 @@ func (p *redisProtocol) request(c *client, data []byte, source input) int {
 	w.release(c, in)
 	return n
 }
+
+// strangerBytes bounds the request of a client that has not given the password: it could fill the memory with requests
+// that are never whole. Redis has such a limit too.
+const strangerBytes = 1 << 20
+
+var errStrangerTooLarge = &resp.SyntaxError{Text: "request too large before authentication"}
 
 // inline turns a line of words into an array of them and goes on with that.
 func (p *redisProtocol) inline(c *client, m *message) {

@@ -86,8 +86,28 @@ func (w *worker) BatchDone() {
 			c.resume()
 		}
 	}
+	w.trimScratch()
 	if w.loop.Chunks.Idle() > keptBytes && !w.trim.Armed() {
 		w.loop.Arm(&w.trim, w.loop.Now()+trimInterval, w)
+	}
+}
+
+// keptScratch bounds the scratch that is kept for later: one request may have an argument of half a gigabyte.
+const keptScratch = 256 << 10
+
+// trimScratch lets go of scratch that one large request needed.
+func (w *worker) trimScratch() {
+	for _, scratch := range [...]*[]byte{&w.flat, &w.inline, &w.scratch, &w.message.scratch} {
+		if cap(*scratch) > keptScratch {
+			w.released += cap(*scratch)
+			*scratch = nil
+		}
+	}
+	if cap(w.positions) > keptArgs {
+		w.positions = nil
+	}
+	if cap(w.message.args) > keptArgs {
+		w.message.args = nil // also the intake has let go of them
 	}
 }
 

@@ -1,0 +1,257 @@
+package proxy
+
+import (
+	"time"
+
+	"nutmeg/internal/buffer"
+	"nutmeg/internal/evloop"
+	"nutmeg/internal/memcache"
+	"nutmeg/internal/resp"
+)
+
+// serverConn is one connection to a server. It implements evloop.Handler.
+type serverConn struct {
+	conn   evloop.Conn
+	worker *worker
+	server *server
+	slot   int // in its lane
+
+	queue    connQueue
+	waiting  buffer.Buffer // requests that came before the connection was ready
+	appended uint64        // bytes ever put into the output, or into waiting
+	timer    evloop.Timer
+
+	redis    resp.ResponseParser
+	memcache struct {
+		parser   memcache.ResponseParser
+		response memcache.Response
+	}
+
+	greeting     []greeting // what the server has still to answer before requests may be sent
+	greetingText []byte     // the answer that is coming
+	connected    bool
+	ready        bool
+	dead         bool
+}
+
+// greeting is a step of the conversation that opens a connection.
+type greeting struct {
+	name string
+	// essential: an error as the answer means that the connection must not be used.
+	essential bool
+}
+
+// output is where requests go: held back until the connection is ready.
+func (s *serverConn) output() *buffer.Buffer {
+	if s.ready {
+		return s.conn.Output()
+	}
+	return &s.waiting
+}
+
+func (s *serverConn) chunks() *buffer.Pool { return &s.worker.loop.Chunks }
+
+// append adds bytes of a request to the output. When the request is complete, enqueue follows.
+func (s *serverConn) append(data []byte) {
+	s.appended += uint64(len(data))
+	s.output().Append(s.chunks(), data)
+}
+
+// enqueue makes r, whose n bytes have been appended last, wait for the next response but those before it.
+func (s *serverConn) enqueue(r *request, n int) {
+	r.sent = n
+	r.end = s.appended
+	if timeout := s.server.pool.timeout; timeout > 0 {
+		r.deadline = s.worker.loop.Now() + timeout
+		if !s.timer.Armed() || s.spare() && s.queue.oldest == nil {
+			s.worker.loop.Arm(&s.timer, r.deadline, s)
+		}
+	}
+	s.queue.push(r)
+	st := s.server.stats
+	st.Requests++
+	st.RequestBytes += int64(n)
+	if s.ready {
+		s.conn.Send(nil)
+	}
+}
+
+// Expired looks whether the oldest request is overdue. The timer runs on its own time: a request that is answered in
+// time costs it nothing.
+func (s *serverConn) Expired() {
+	oldest := s.queue.oldest
+	if oldest == nil {
+		s.retire()
+		return
+	}
+	if oldest.deadline == 0 {
+		return
+	}
+	if oldest.deadline > s.worker.loop.Now() {
+		s.worker.loop.Arm(&s.timer, oldest.deadline, s)
+		return
+	}
+	s.conn.Close()
+	s.fail(failTimedOut)
+}
+
+// retire closes a connection for large requests that has had none for a while.
+func (s *serverConn) retire() {
+	if s.spare() && s.ready {
+		s.conn.Close()
+		s.fail(failRetired)
+	}
+}
+
+// Opened begins the conversation.
+func (s *serverConn) Opened() {
+	s.connected = true
+	s.server.stats.Connections++
+	var hello []byte
+	hello, s.greeting = s.server.pool.protocol.greeting()
+	if len(s.greeting) == 0 {
+		s.begin()
+		return
+	}
+	s.conn.Send(hello)
+	s.appended += uint64(len(hello))
+	for r := s.queue.oldest; r != nil; r = r.behind {
+		r.end += uint64(len(hello))
+	}
+}
+
+// begin lets requests through.
+func (s *serverConn) begin() {
+	s.ready = true
+	s.conn.SendBuffer(&s.waiting)
+}
+
+// Received takes responses: each belongs to the oldest request.
+func (s *serverConn) Received(data []byte) {
+	whole := data
+	for len(data) > 0 && !s.dead {
+		n, done, err := s.server.pool.protocol.response(s, data)
+		if err != nil {
+			s.conn.Close()
+			s.worker.logServer(s.server, "server sent what is not the protocol", "cause", err)
+			s.fail(failProtocol)
+			return
+		}
+		piece := data[:n]
+		data = data[n:]
+		switch {
+		case len(s.greeting) > 0:
+			s.greeted(piece, done)
+		case s.queue.oldest == nil:
+			s.conn.Close()
+			s.worker.logServer(s.server, "server sent a response that nobody asked for")
+			s.fail(failProtocol)
+		case done:
+			s.responded(piece)
+		default:
+			if r := s.queue.oldest; r.wanted() {
+				s.worker.store(&r.response, piece, input{whole: whole})
+			}
+		}
+	}
+}
+
+// responded ends the oldest request with the last piece of its response.
+func (s *serverConn) responded(piece []byte) {
+	r := s.queue.pop()
+	w := s.worker
+	size := len(piece)
+	if r.response.Len() > 0 {
+		r.response.Append(&w.loop.Chunks, piece)
+		size = r.response.Len()
+		piece = nil
+	}
+	if s.server.pool.protocol.inspect(s, r, piece) {
+		s.server.pool.health.Succeeded(s.server.index)
+	} else {
+		s.server.failed()
+	}
+	if r.wanted() {
+		s.server.stats.Responses++
+		s.server.stats.ResponseBytes += int64(size)
+	}
+	w.answer(r, piece)
+	if s.queue.oldest == nil && s.spare() && !s.dead {
+		w.loop.Arm(&s.timer, w.loop.Now()+spareIdle, s)
+	}
+}
+
+// greeted takes a piece of an answer of the greeting.
+func (s *serverConn) greeted(piece []byte, done bool) {
+	s.greetingText = append(s.greetingText, piece...)
+	if !done {
+		return
+	}
+	text := s.greetingText
+	s.greetingText = s.greetingText[:0]
+	step := s.greeting[0]
+	s.greeting = s.greeting[1:]
+	if refusal, isError := resp.ErrorText(text); isError {
+		s.worker.logServer(s.server, "server refused "+step.name, "response", string(refusal))
+		if step.essential {
+			s.conn.Close()
+			s.fail(&failure{text: string(refusal), verbatim: true})
+			return
+		}
+	}
+	if len(s.greeting) == 0 {
+		s.begin()
+	}
+}
+
+// EOF says that the server closed the connection.
+func (s *serverConn) EOF() {
+	s.conn.Close()
+	s.fail(failClosed)
+}
+
+// Closed says that the connection failed, or could not be made.
+func (s *serverConn) Closed(err error) { s.fail(failureOf(err)) }
+
+// Flushed is of no interest: clients are held back, connections to servers are not.
+func (s *serverConn) Flushed() {}
+
+// fail ends the closed connection: every request in its queue is answered with the cause.
+func (s *serverConn) fail(cause *failure) {
+	if s.dead {
+		return
+	}
+	s.dead = true
+	w, sv := s.worker, s.server
+	w.loop.Disarm(&s.timer)
+	s.waiting.Reset(s.chunks())
+	if sv.lane.conns[s.slot] == s {
+		sv.lane.conns[s.slot] = nil
+	}
+	sv.count(cause, s.connected)
+
+	pending := 0
+	for s.queue.oldest != nil {
+		r := s.queue.pop()
+		pending++
+		r.response.Reset(s.chunks())
+		w.refuse(r, sv.pool, cause)
+	}
+	if cause == failShutdown || cause == failRetired {
+		return
+	}
+	if pending == 0 && s.connected && cause.kind != failureTimeout {
+		w.log.Info("idle server connection closed", "pool", sv.pool.name(), "server", sv.conf.Name, "cause", cause)
+		return // a server may close what nobody uses: it restarts, or has an idle time-out of its own
+	}
+	w.logServer(sv, "server connection failed", "cause", cause, "requests", pending)
+	if cause.kind != failureLocal { // a crowd of clients that takes all descriptors must not eject every server
+		sv.failed()
+	}
+}
+
+// spare reports whether the connection is its lane's for large requests, which is closed when there are none.
+func (s *serverConn) spare() bool { return s.slot == len(s.server.lane.conns)-1 }
+
+// spareIdle is how long a connection for large requests is kept for the next one, in nanoseconds.
+const spareIdle = int64(10 * time.Second)
