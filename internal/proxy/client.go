@@ -165,8 +165,9 @@ func (c *client) reply(text []byte) {
 	r.done = true
 }
 
-// firstExpected is how large a response is expected to be before there was one.
-const firstExpected = 16 << 10
+// firstExpected is how large a response is expected to be before there was one: so large that a new client, which may read
+// large values and read them slowly, does not begin with thousands of them; so small that pipelines of usual depth pass.
+const firstExpected = 8 << 10
 
 // learn takes a response's size into account. What is expected rises at once and falls slowly: a client that reads large
 // values has few requests in flight, so that it cannot have the proxy collect more of them than its mark allows.
