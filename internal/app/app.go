@@ -133,8 +133,9 @@ func openSystems(workers int) ([]evloop.Outside, error) {
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	// A worker that waits in the kernel keeps its place in Go's scheduler for a while: leave one for everything else.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), workers+1))
+	// With places to spare Go's scheduler moves a busy worker to another thread each time that it interrupts it, a hundred
+	// times a second. All other goroutines have little to do; they run while a worker waits, or at such an interruption.
+	runtime.GOMAXPROCS(workers)
 	outsides := make([]evloop.Outside, workers)
 	for i := range outsides {
 		var err error

@@ -11,10 +11,11 @@ import (
 
 // The calls of the request path go to the kernel without telling the Go scheduler: on a socket that never blocks they
 // return within microseconds, and the bookkeeping for a call that may block costs as much as the smallest of them.
+// recvfrom and sendto do on a socket what read and write do, without the detour through the kernel's file layer.
 
 func sysRead(fd int, p []byte) (int, error) {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 		switch errno {
 		case 0:
 			return int(n), nil
@@ -52,9 +53,9 @@ func (v *ioVector) write(fd int, out *buffer.Buffer) (int, error) {
 		var n uintptr
 		var errno syscall.Errno
 		if count == 1 {
-			n, _, errno = syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(v.entries[0].Base)), uintptr(total))
+			n, _, errno = syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(v.entries[0].Base)), uintptr(total), unix.MSG_NOSIGNAL, 0, 0)
 		} else {
-			n, _, errno = syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&v.entries[0])), uintptr(count))
+			n, _, errno = syscall.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&v.entries[0])), uintptr(count))
 		}
 		switch errno {
 		case 0:
@@ -78,7 +79,7 @@ func sysSocket(family int) (int, error) {
 // sysAccept does not ask for the peer's address, which x/sys would allocate: few ever need it.
 func sysAccept(fd int) (int, error) {
 	for {
-		conn, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(fd), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		conn, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 		switch errno {
 		case 0:
 			return int(conn), nil
