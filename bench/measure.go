@@ -40,13 +40,10 @@ func measureAll(ctx context.Context, opts options, b *bed, shapes []shape, progr
 	return results, nil
 }
 
-// steps is how many rounds the shape takes, the warm-up included.
+// steps is how many rounds the shape takes.
 func (sh shape) steps(rounds int) int {
 	if sh.rounds > 0 {
 		rounds = min(rounds, sh.rounds)
-	}
-	if sh.warm {
-		rounds++
 	}
 	return rounds
 }
@@ -59,11 +56,10 @@ func measureShape(ctx context.Context, opts options, b *bed, sh shape, bar *prog
 		}
 	}
 	for round := range sh.steps(opts.rounds) {
-		warmUp := sh.warm && round == 0
 		for i := range b.subjects {
 			s := b.subjects[(i+round)%len(b.subjects)]
 			bar.Describe(fmt.Sprintf("%-14s %-10s", sh.id, s.name))
-			if err := r.add(ctx, b, s, opts.requests, warmUp); err != nil {
+			if err := r.add(ctx, b, s, opts.requests); err != nil {
 				return r, err
 			}
 			_ = bar.Add(1)
@@ -72,18 +68,25 @@ func measureShape(ctx context.Context, opts options, b *bed, sh shape, bar *prog
 	return r, nil
 }
 
-// add takes one sample and keeps it, unless it is a warm-up. Only the end of
-// ctx and a proxy that does not come back are errors here.
-func (r *result) add(ctx context.Context, b *bed, s *subject, effort int, warmUp bool) error {
+// add takes one sample. Only the end of ctx and a proxy that does not come back
+// are errors here.
+func (r *result) add(ctx context.Context, b *bed, s *subject, effort int) error {
 	if r.errs[s.name] != nil || (s.proxy == nil && r.shape.needsProxy) {
 		return nil
 	}
-	if warmUp {
-		effort = max(1, effort/10)
+	if r.shape.fresh {
+		if err := s.revive(); err != nil {
+			return err
+		}
 	}
 	err := limited(ctx, func(ctx context.Context) error {
+		if r.shape.fresh { // connections to servers, memory: what a process does once
+			if _, err := r.shape.measure(ctx, b, s, max(1, effort/10)); err != nil {
+				return err
+			}
+		}
 		sample, err := r.shape.measure(ctx, b, s, effort)
-		if err == nil && !warmUp {
+		if err == nil {
 			r.samples[s.name] = append(r.samples[s.name], sample)
 		}
 		return err

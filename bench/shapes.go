@@ -17,8 +17,10 @@ type shape struct {
 	columns []column
 	// rounds caps -rounds for what is slow and steady; 0 is no cap.
 	rounds int
-	// warm tells whether a round that does not count goes first.
-	warm bool
+	// fresh tells whether every sample is taken of a new process, which a short
+	// load that does not count has warmed up: a process keeps the luck that it had
+	// with its place in memory, for better or worse by a tenth.
+	fresh bool
 	// needsProxy leaves the direct subject out.
 	needsProxy bool
 	// prepare fills the servers; nil if there is nothing to fill.
@@ -104,7 +106,7 @@ func (l redisLoad) piped(pipeline int) load {
 // throughput, latency, CPU and memory.
 func loadShape(id, title string, addr func(*subject) string, prepare func(context.Context, *bed) error, l load, weight float64, bounds ...bound) shape {
 	return shape{
-		id: id, title: title, warm: true, prepare: prepare, bounds: bounds,
+		id: id, title: title, fresh: true, prepare: prepare, bounds: bounds,
 		columns: []column{{colRate, 0, true}, {colP50, 3, false}, {colP99, 3, true}, {colCPU, 2, true}, {colRSS, 1, false}},
 		measure: func(ctx context.Context, _ *bed, s *subject, effort int) ([]float64, error) {
 			return sampleLoad(ctx, s, l, addr(s), max(clients, int(weight*float64(effort))))

@@ -26,6 +26,7 @@ type flags uint8
 
 const (
 	flagDirty   flags = 1 << iota // in the loop's list of outputs to write
+	flagDialed                    // the loop's side began the connection
 	flagDialing                   // not connected yet
 	flagClosed                    // the socket is gone
 	flagPaused                    // not read from, for back-pressure
@@ -139,8 +140,11 @@ func (c *Conn) set(f flags, on bool) {
 func (c *Conn) markDirty() {
 	if c.flags&(flagDirty|flagClosed) == 0 {
 		c.flags |= flagDirty
-		c.nextDirty = c.loop.dirty
-		c.loop.dirty = c
+		if c.flags&flagDialed != 0 {
+			c.loop.dialed.push(c)
+		} else {
+			c.loop.accepted.push(c)
+		}
 	}
 }
 

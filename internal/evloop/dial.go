@@ -12,7 +12,7 @@ type dialing struct {
 // Dial begins a connection to addr. The handler's Opened or Closed tells the outcome, never before Dial returns.
 // A host name's addresses are tried one after the other. Output may be appended at once; it leaves when the connection is there.
 func (l *Loop) Dial(c *Conn, addr Address, opt SocketOptions, handler Handler) {
-	*c = Conn{loop: l, handler: handler, flags: flagDialing, dialing: &dialing{address: addr, options: opt}}
+	*c = Conn{loop: l, handler: handler, flags: flagDialed | flagDialing, dialing: &dialing{address: addr, options: opt}}
 	c.slot = l.register(c, nil)
 	if addr.Path != "" {
 		c.connect(netip.AddrPort{})

@@ -36,7 +36,8 @@ type Loop struct {
 	slots     []slot
 	freeSlots []uint32
 	events    []Event
-	dirty     *Conn // connections with output to write in this batch
+	dialed    dirtyList // connections with output to write in this batch: those that were dialed,
+	accepted  dirtyList // and those that were accepted
 	timers    timerHeap
 	open      int
 
@@ -92,7 +93,7 @@ func (l *Loop) Stop() { l.stopped = true }
 // Step handles one batch. It waits for something to happen if wait is set.
 func (l *Loop) Step(wait bool) error {
 	timeout := int64(0)
-	if wait && !l.posted.Load() && l.dirty == nil {
+	if wait && !l.posted.Load() && !l.dirty() {
 		timeout = l.timers.wait(l.now)
 	}
 	n, err := l.outside.Wait(l.events, timeout)
@@ -108,7 +109,7 @@ func (l *Loop) Step(wait bool) error {
 	}
 	l.timers.expire(l.now)
 	l.batch.BatchDone()
-	for l.dirty != nil {
+	for l.dirty() {
 		l.flush()
 		l.batch.BatchDone()
 	}
@@ -127,11 +128,32 @@ func (l *Loop) dispatch(e *Event) {
 	}
 }
 
+// dirtyList is connections with output, in the order in which they got it.
+type dirtyList struct{ first, last *Conn }
+
+func (d *dirtyList) push(c *Conn) {
+	if d.first == nil {
+		d.first = c
+	} else {
+		d.last.nextDirty = c
+	}
+	d.last = c
+}
+
+func (l *Loop) dirty() bool { return l.dialed.first != nil || l.accepted.first != nil }
+
 // flush writes the outputs of all connections that have some. Failures can make more connections dirty.
+//
+// Dialed connections come first: what they lead to gets to work while the others, mostly many more, are written to.
 func (l *Loop) flush() {
-	dirty := l.dirty
-	l.dirty = nil
-	for c := dirty; c != nil; {
+	l.dialed.flush()
+	l.accepted.flush()
+}
+
+func (d *dirtyList) flush() {
+	c := d.first
+	*d = dirtyList{}
+	for c != nil {
 		next := c.nextDirty
 		c.nextDirty = nil
 		c.flags &^= flagDirty

@@ -166,6 +166,9 @@ func (a *arena) addClient(requests int) {
 
 // begin is called once the connection is there.
 func (c *simClient) begin() {
+	if c.gone || c.halfway {
+		return // left before it was there
+	}
 	if hello, check := c.arena.language.hello(c); check != nil {
 		c.pending = append(c.pending, check)
 		c.Send(hello)
