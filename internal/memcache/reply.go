@@ -6,7 +6,6 @@ package memcache
 const (
 	EndReply       = "END\r\n"
 	OKReply        = "OK\r\n"
-	TooLargeReply  = "SERVER_ERROR object too large for cache\r\n" // memcached's words
 	unsupportedFmt = "CLIENT_ERROR unsupported command '"
 )
 
@@ -100,11 +99,6 @@ func (r *Request) AppendProblem(dst []byte) []byte {
 // text become '?', so that no text can end the line early.
 func AppendServerError(dst []byte, text string) []byte {
 	return appendLine(dst, "SERVER_ERROR ", text)
-}
-
-// AppendVersion appends the response to a version request to dst.
-func AppendVersion(dst []byte, version string) []byte {
-	return appendLine(dst, "VERSION ", version)
 }
 
 func appendLine(dst []byte, prefix, text string) []byte {
