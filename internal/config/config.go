@@ -33,7 +33,13 @@ type Config struct {
 
 // Global holds the settings of the process, from the top-level key nutmeg.
 type Global struct {
-	Workers int // event loops, 1..1024; 0 = not set, one for each usable core
+	Workers           int           // event loops, 1..1024; 0 = not set, one for each usable core
+	ClientConnections int           // most clients of all pools at a time; 0 = as many as descriptors allow
+	MaxMemory         int64         // bytes that clients and servers may make the process hold; 0 = half of what the machine has
+	DrainTimeout      time.Duration // how long requests under way may take when the process stops
+	UpgradeTimeout    time.Duration // how long a new process may take to start
+	ResolveInterval   time.Duration // how often host names of connected servers are looked up again; 0 = only to connect
+	Watch             bool          // reload when the file changes
 }
 
 // Protocol is what clients and servers of a pool speak.
@@ -60,6 +66,7 @@ type Pool struct {
 	Protocol Protocol
 	Routing  Routing
 	Health   Health
+	Limits   Limits
 	// Servers holds at least one server, sorted by name: shorter names first,
 	// equal lengths by byte order. The position is the server index everywhere.
 	Servers           []Server
@@ -105,11 +112,50 @@ type Routing struct {
 	HashTag      string // "" or exactly two bytes
 }
 
-// Health says when a failing server is left out.
+// Health says when a failing server is left out, and how it comes back.
 type Health struct {
-	AutoEject    bool
-	FailureLimit int           // consecutive failures until ejection; at least 1
-	RetryTimeout time.Duration // how long an ejected server stays out
+	AutoEject       bool
+	FailureLimit    int           // consecutive failures until ejection; at least 1
+	RetryTimeout    time.Duration // how long an ejected server stays out, the first time
+	RetryTimeoutMax time.Duration // what that grows to, doubling, while the server keeps failing; 0 = it does not grow
+	RetryJitter     int           // percent by which each of these times is made longer at random, 0..100
+	Floor           int           // percent of the servers that are never ejected, 0..100
+	Return          Return        // what an ejected server has to show to come back
+}
+
+// Return is what an ejected server has to show to come back.
+type Return uint8
+
+// The ways to come back. ReturnTime is the zero value and the default, as in twemproxy.
+const (
+	ReturnTime  Return = iota // nothing: its time is over
+	ReturnProbe               // an answer to a PING, or to memcached's version
+	ReturnTrial               // an answer to a request of a client; one worker tries
+)
+
+// String returns "time", "probe" or "trial".
+func (r Return) String() string {
+	switch r {
+	case ReturnProbe:
+		return "probe"
+	case ReturnTrial:
+		return "trial"
+	default:
+		return "time"
+	}
+}
+
+// Limits bound what clients of a pool can make the process hold. Sizes are bytes.
+type Limits struct {
+	ClientBuffer      int           // held for one client; above it, the client is not read from
+	ClientBufferLimit int           // held for one client; above it, the client is closed; 0 = no limit
+	ClientRequests    int           // of one client in flight; above it, the client is not read from; at least 1
+	ClientIdle        time.Duration // after it, a client that sends nothing and waits for nothing is closed; 0 = never
+	RequestBytes      int           // of one request
+	RequestKeys       int           // of one request
+	RequestTimeout    time.Duration // from the first byte of a request to its last; 0 = no limit
+	ServerBuffer      int           // requests queued on one server connection; above it, who sends to it is not read from
+	ServerRequests    int           // requests in flight on one server connection, likewise
 }
 
 // Server is one entry of a pool's servers list.

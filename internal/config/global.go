@@ -2,12 +2,18 @@ package config
 
 import (
 	"fmt"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 )
 
 // maxWorkers is more than any machine has use for.
 const maxWorkers = 1024
+
+// defaultGlobal is the settings of a file without the mapping nutmeg.
+func defaultGlobal() Global {
+	return Global{DrainTimeout: 10 * time.Second, UpgradeTimeout: 30 * time.Second, ResolveInterval: time.Minute}
+}
 
 // globalKeys are the keys of the mapping nutmeg.
 var globalKeys = []string{"workers"}

@@ -31,7 +31,7 @@ func Load(path string) (*Config, error) {
 // data and may be called from any goroutine.
 func Parse(name string, data []byte) (*Config, error) {
 	r := &reader{file: name, entriesLeft: maxEntries}
-	cfg := &Config{File: name}
+	cfg := &Config{File: name, Global: defaultGlobal()}
 	if len(data) > maxFileBytes {
 		r.faultAt(1, 1, "", fmt.Sprintf("the file is larger than %d bytes; is it a configuration file?", maxFileBytes))
 	} else if root := r.decode(data); root != nil {

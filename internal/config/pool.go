@@ -71,6 +71,21 @@ func defaultPool(name string) Pool {
 		Routing:           Routing{Hash: "fnv1a_64", Distribution: "ketama"},
 		Health:            Health{FailureLimit: 2, RetryTimeout: 30 * time.Second},
 		ServerConnections: 1,
+		Limits:            defaultLimits(),
+	}
+}
+
+// defaultLimits are far above what clients need, and low enough for a crowd of bad ones.
+func defaultLimits() Limits {
+	return Limits{
+		ClientBuffer:      1 << 20,
+		ClientBufferLimit: 256 << 20,
+		ClientRequests:    1024,
+		RequestBytes:      1 << 30,
+		RequestKeys:       1 << 20,
+		RequestTimeout:    5 * time.Minute,
+		ServerBuffer:      64 << 20,
+		ServerRequests:    64 << 10,
 	}
 }
 
