@@ -33,6 +33,7 @@ var rooms = map[string]string{
 	"stats":        "",
 	"logfile":      "",
 	"daemon":       "",
+	"handover":     "",
 	"config":       "distribution hashkit go.yaml.in/yaml/v4",
 	"pool":         "config distribution hashkit",
 	"evloop":       "buffer golang.org/x/sys",
