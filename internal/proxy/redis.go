@@ -233,7 +233,7 @@ func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command)
 		return
 	}
 	for _, i := range positions[1:] {
-		if c.pool.shared.random {
+		if c.pool.random {
 			break // a key has no server of its own
 		}
 		if sv := c.pool.pick(m.Arg(i)); sv != first && sv != nil {
