@@ -95,6 +95,7 @@ func (p *Proxy) Change(conf *config.Config, done func(error)) {
 		waiting.Store(int32(len(p.workers)))
 		change := func(w *worker) {
 			w.enter(next)
+			w.preconnect()
 			if waiting.Add(-1) == 0 {
 				done(nil)
 			}
@@ -136,7 +137,7 @@ func (w *worker) enter(next *generation) {
 	for _, p := range before {
 		p.end()
 	}
-	w.preconnect()
+	w.resolver.schedule()
 }
 
 // makeRoom makes the scratch that is kept by server large enough. It is all zero between requests.

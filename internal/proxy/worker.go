@@ -52,6 +52,7 @@ type worker struct {
 	childConns  []*serverConn
 	childStarts []uint64
 
+	resolver resolver
 	trim     evloop.Timer
 	released int // bytes that Trim let go since memory was given back
 }
@@ -62,6 +63,7 @@ func newWorker(p *Proxy, index int, outside evloop.Outside) *worker {
 	w.intake = w.newIntake()
 	w.stats = &stats.Worker{}
 	w.lingered = func() { w.guests-- }
+	w.resolver.worker = w
 	return w
 }
 
@@ -183,6 +185,7 @@ func (w *worker) shutdown() {
 		conn.fail(failShutdown)
 	}
 	w.loop.Disarm(&w.trim)
+	w.loop.Disarm(&w.resolver.timer)
 	w.loop.Stop()
 }
 
