@@ -35,6 +35,7 @@ var rooms = map[string]string{
 	"daemon":       "",
 	"config":       "distribution hashkit go.yaml.in/yaml/v4",
 	"pool":         "config distribution hashkit",
+	"plan":         "config pool",
 	"evloop":       "buffer golang.org/x/sys",
 	"proxy":        "buffer command config evloop memcache pool resp stats",
 	"admin":        "config stats",

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -17,7 +18,7 @@ func defaultGlobal() Global {
 
 // globalKeys are the keys of the mapping nutmeg, in the order of docs/configuration.md.
 var globalKeys = []key[Global]{
-	integerKey("workers", bounds{low: 1, high: maxWorkers}, func(g *Global) *int { return &g.Workers }),
+	{"workers", (*reader).workers, showWorkers},
 	integerKey("client_connections", atLeast(0), func(g *Global) *int { return &g.ClientConnections }),
 	sizeKey("max_memory", bounds{low: 64 << 20, high: maxSize, zero: true}, func(g *Global) *int64 { return &g.MaxMemory }),
 	millisecondsKey("drain_timeout", atLeast(0), func(g *Global) *time.Duration { return &g.DrainTimeout }),
@@ -58,4 +59,16 @@ func (r *reader) readGlobal(value *yaml.Node, global *Global) {
 			r.fault(key, path, fmt.Sprintf("%s is not a global setting; %s", quote(key.Value), oneOf(key.Value, keyNames(globalKeys))))
 		}
 	}
+}
+
+func (r *reader) workers(path string, n *yaml.Node, g *Global) {
+	r.integer(path, n, bounds{low: 1, high: maxWorkers}, "", &g.Workers)
+}
+
+// showWorkers knows that no file can hold the default.
+func showWorkers(g *Global) string {
+	if g.Workers == 0 {
+		return ""
+	}
+	return strconv.Itoa(g.Workers)
 }

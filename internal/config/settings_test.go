@@ -75,7 +75,7 @@ gamma: {listen: "/tmp/s 60", servers: ["a:1:1"]}
 		t.Fatal(err)
 	}
 	process := cfg.Global.Settings()
-	for _, want := range []Setting{{Key: "workers", Value: "0"}, {Key: "max_memory", Value: "2gb"}, {Key: "drain_timeout", Value: "1500"}, {Key: "watch", Value: "true"}} {
+	for _, want := range []Setting{{Key: "workers"}, {Key: "max_memory", Value: "2gb"}, {Key: "drain_timeout", Value: "1500"}, {Key: "watch", Value: "true"}} {
 		if !slices.Contains(process, want) {
 			t.Errorf("no %+v in %+v", want, process)
 		}
