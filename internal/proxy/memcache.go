@@ -167,9 +167,9 @@ func (memcacheProtocol) response(s *serverConn, data []byte) (int, bool, error) 
 }
 
 // inspect notes what a fragment's response is. memcached's errors are about requests, not about its health.
-func (memcacheProtocol) inspect(s *serverConn, r *request, _ []byte) bool {
+func (memcacheProtocol) inspect(s *serverConn, r *request, _ []byte) (unwell string) {
 	r.kind = byte(s.memcache.response.Kind)
-	return true
+	return ""
 }
 
 func (memcacheProtocol) appendFailure(dst []byte, cause *failure) []byte {

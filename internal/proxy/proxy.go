@@ -52,7 +52,7 @@ type sharedPool struct {
 func New(conf *config.Config, outsides []evloop.Outside, log *slog.Logger) (*Proxy, error) {
 	p := &Proxy{conf: conf, log: log, stopped: make(chan struct{})}
 	for i := range conf.Pools {
-		health, err := pool.New(&conf.Pools[i])
+		health, err := pool.New(&conf.Pools[i], pool.Options{Seed: outsides[0].Random()})
 		if err != nil {
 			return nil, fmt.Errorf("pool %s: %w", conf.Pools[i].Name, err)
 		}

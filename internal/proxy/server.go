@@ -5,6 +5,7 @@ import (
 
 	"nutmeg/internal/config"
 	"nutmeg/internal/evloop"
+	"nutmeg/internal/pool"
 	"nutmeg/internal/stats"
 )
 
@@ -75,14 +76,16 @@ func (s *server) count(cause *failure, connected bool) {
 }
 
 // failed counts a failure of the server towards its ejection.
-func (s *server) failed() {
+func (s *server) failed(cause string) {
 	w := s.pool.worker
-	if !s.pool.health.Failed(s.index, w.loop.Now()) {
+	now := w.loop.Now()
+	verdict := s.pool.health.Failed(s.index, now, w.index, cause)
+	if verdict.Outcome != pool.Ejected {
 		return
 	}
 	s.stats.EjectedAt = w.loop.Outside().Wall().UnixMicro()
 	s.pool.stats.ServerEjects++
-	w.log.Warn("server ejected", "pool", s.pool.name(), "server", s.conf.Name, "for", s.pool.conf.Health.RetryTimeout)
+	w.log.Warn("server ejected", "pool", s.pool.name(), "server", s.conf.Name, "for", time.Duration(verdict.RetryAt-now))
 }
 
 // refuse answers r, which has no response, with the cause.

@@ -166,10 +166,10 @@ func (s *serverConn) responded(piece []byte) {
 		size = r.response.Len()
 		piece = nil
 	}
-	if s.server.pool.protocol.inspect(s, r, piece) {
-		s.server.pool.health.Succeeded(s.server.index)
+	if unwell := s.server.pool.protocol.inspect(s, r, piece); unwell == "" {
+		s.server.pool.health.Succeeded(s.server.index, w.loop.Now(), w.index)
 	} else {
-		s.server.failed()
+		s.server.failed(unwell)
 	}
 	if r.wanted() {
 		s.server.stats.Responses++
@@ -246,7 +246,7 @@ func (s *serverConn) fail(cause *failure) {
 	}
 	w.logServer(sv, "server connection failed", "cause", cause, "requests", pending)
 	if cause.kind != failureLocal { // a crowd of clients that takes all descriptors must not eject every server
-		sv.failed()
+		sv.failed(cause.text)
 	}
 }
 

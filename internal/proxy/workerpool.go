@@ -30,8 +30,8 @@ type protocol interface {
 	request(c *client, data []byte, source input) int
 	// response takes one response, or the part of it that has come, off the front of data.
 	response(s *serverConn, data []byte) (n int, done bool, err error)
-	// inspect looks at a whole response, of which flat is all unless nil. It reports whether the server seems well.
-	inspect(s *serverConn, r *request, flat []byte) bool
+	// inspect looks at a whole response, of which flat is all unless nil. It says what ails the server, "" if it seems well.
+	inspect(s *serverConn, r *request, flat []byte) (unwell string)
 	// merge makes the response of a parent whose children all have theirs.
 	merge(p *workerPool, parent *request)
 	// appendFailure appends the error that tells a client the cause.
@@ -71,7 +71,7 @@ func (p *workerPool) pick(key []byte) *server {
 	} else {
 		hash = p.health.Hash(key)
 	}
-	i, ok := p.health.Pick(hash, p.worker.loop.Now())
+	i, ok := p.health.Pick(hash, p.worker.loop.Now(), p.worker.index)
 	if !ok {
 		return nil
 	}
