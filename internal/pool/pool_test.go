@@ -41,10 +41,13 @@ func mustNew(t testing.TB, p *config.Pool) *Pool {
 
 // spread renders which servers the hashes 0, 1, ... 5 go to at a time; "-" is a
 // refusal.
-func spread(p *Pool, now int64) string {
+func spread(p *Pool, now int64) string { return spreadOf(p, 0, now) }
+
+// spreadOf is spread as worker sees it.
+func spreadOf(p *Pool, worker int, now int64) string {
 	var b strings.Builder
 	for hash := range uint32(6) {
-		if server, ok := p.Pick(hash, now, 0); ok {
+		if server, ok := p.Pick(hash, now, worker); ok {
 			fmt.Fprint(&b, server)
 		} else {
 			b.WriteByte('-')
