@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 
 	"nutmeg/internal/config"
+	"nutmeg/internal/evloop"
 	"nutmeg/internal/pool"
 	"nutmeg/internal/stats"
 )
@@ -28,17 +30,23 @@ type sharedPool struct {
 type census struct{ clients atomic.Int64 }
 
 // newGeneration builds what conf describes on top of the generation before, nil at first.
-func newGeneration(conf *config.Config, before *generation) (*generation, error) {
+func newGeneration(conf *config.Config, before *generation, outside evloop.Outside, log *slog.Logger) (*generation, error) {
 	g := &generation{conf: conf}
 	for i := range conf.Pools {
 		c := &conf.Pools[i]
-		health, err := pool.New(c)
+		sayReturned := func(server, _ int, _ int64) {
+			log.Warn("server returned", "pool", c.Name, "server", c.Servers[server].Name)
+		}
+		health, err := pool.New(c, pool.Options{Seed: outside.Random(), Returned: sayReturned})
 		if err != nil {
 			return nil, fmt.Errorf("pool %s: %w", c.Name, err)
 		}
 		sp := sharedPool{conf: c, health: health, census: &census{}}
 		if old := before.find(c.Name, c.Protocol); old != nil {
 			sp.census = old.census
+			for _, server := range health.Inherit(old.health, pool.SameServers(c, old.conf), outside.Now()) {
+				sayReturned(server, 0, 0)
+			}
 		}
 		g.pools = append(g.pools, sp)
 	}
@@ -80,7 +88,7 @@ func (p *Proxy) Apply(conf *config.Config) error {
 func (p *Proxy) Change(conf *config.Config, done func(error)) {
 	first := p.workers[0]
 	first.loop.Post(func() {
-		next, err := newGeneration(conf, first.generation)
+		next, err := newGeneration(conf, first.generation, first.loop.Outside(), p.log)
 		if err != nil {
 			done(err)
 			return

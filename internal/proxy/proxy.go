@@ -38,7 +38,7 @@ type Proxy struct {
 
 // New returns a proxy with one worker for each outside. It owns the outsides from then on. Nothing is opened yet.
 func New(conf *config.Config, outsides []evloop.Outside, log *slog.Logger) (*Proxy, error) {
-	first, err := newGeneration(conf, nil)
+	first, err := newGeneration(conf, nil, outsides[0], log)
 	if err != nil {
 		return nil, err
 	}

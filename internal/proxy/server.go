@@ -18,6 +18,8 @@ type server struct {
 	index   int        // in the pool
 	health  *pool.Pool // of which index is part
 	stats   *stats.Server
+	retry   evloop.Timer // of a server that is out: when to probe it, or to give the probe up
+	probing *serverConn  // which has a probe to answer
 	lane    lane
 	era     int // counts how often the lane was renewed
 	retired int // connections that only finish what they have begun
@@ -143,6 +145,12 @@ func (w *worker) dropConn(s *serverConn) {
 	}
 }
 
+// end lets go of a server that is not in the configuration any more.
+func (s *server) end() {
+	s.pool.worker.loop.Disarm(&s.retry)
+	s.retire()
+}
+
 func (s *server) count(cause *failure, connected bool) {
 	if connected {
 		s.stats.Connections--
@@ -156,17 +164,6 @@ func (s *server) count(cause *failure, connected bool) {
 	default:
 		s.stats.Err++
 	}
-}
-
-// failed counts a failure of the server towards its ejection.
-func (s *server) failed() {
-	w := s.pool.worker
-	if !s.health.Failed(s.index, w.loop.Now()) {
-		return
-	}
-	s.stats.EjectedAt = w.loop.Outside().Wall().UnixMicro()
-	s.pool.stats.ServerEjects++
-	w.log.Warn("server ejected", "pool", s.pool.name(), "server", s.conf.Name, "for", s.pool.conf.Health.RetryTimeout)
 }
 
 // refuse answers r, which has no response, with the cause.

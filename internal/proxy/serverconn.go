@@ -183,10 +183,14 @@ func (s *serverConn) responded(piece []byte) {
 		size = r.response.Len()
 		piece = nil
 	}
-	if s.server.pool.protocol.inspect(s, r, piece) {
-		s.server.health.Succeeded(s.server.index)
-	} else {
-		s.server.failed()
+	unwell := s.server.pool.protocol.inspect(s, r, piece)
+	switch {
+	case r.probe:
+		s.server.probed(unwell)
+	case unwell == "":
+		s.server.health.Succeeded(s.server.index, w.loop.Now(), w.index)
+	default:
+		s.server.failed(unwell)
 	}
 	if r.wanted() {
 		s.server.stats.Responses++
@@ -264,6 +268,9 @@ func (s *serverConn) fail(cause *failure) {
 		r := s.queue.pop()
 		pending++
 		r.response.Reset(s.chunks())
+		if r.probe {
+			sv.probed(cause.text)
+		}
 		w.refuse(r, sv.pool, cause)
 	}
 	if cause == failShutdown || cause == failRetired {
@@ -275,7 +282,7 @@ func (s *serverConn) fail(cause *failure) {
 	}
 	w.logServer(sv, "server connection failed", "cause", cause, "requests", pending)
 	if cause.kind != failureLocal { // a crowd of clients that takes all descriptors must not eject every server
-		sv.failed()
+		sv.failed(cause.text)
 	}
 }
 

@@ -26,14 +26,16 @@ type protocol interface {
 	request(c *client, data []byte, source input) int
 	// response takes one response, or the part of it that has come, off the front of data.
 	response(s *serverConn, data []byte) (n int, done bool, err error)
-	// inspect looks at a whole response, of which flat is all unless nil. It reports whether the server seems well.
-	inspect(s *serverConn, r *request, flat []byte) bool
+	// inspect looks at a whole response, of which flat is all unless nil. It says what ails the server, "" if it seems well.
+	inspect(s *serverConn, r *request, flat []byte) (unwell string)
 	// merge makes the response of a parent whose children all have theirs.
 	merge(p *workerPool, parent *request)
 	// appendFailure appends the error that tells a client the cause.
 	appendFailure(dst []byte, cause *failure) []byte
 	// greeting is what a new connection begins with, and the answers that it gets.
 	greeting() (hello []byte, steps []greeting)
+	// probe is a request that any server that is well can answer, and the kind of request that it is.
+	probe() (request string, expects uint8)
 	// tooManyClients is the error that a client is turned away with.
 	tooManyClients() string
 }
@@ -69,9 +71,10 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	}
 	for _, s := range before {
 		if s.health != p.health {
-			s.retire()
+			s.end()
 		}
 	}
+	p.scheduleProbes()
 }
 
 // dialedDifferently reports whether connections to servers have to be made in another way than before.
@@ -90,7 +93,7 @@ func (p *workerPool) end() {
 		c = next
 	}
 	for _, s := range p.servers {
-		s.retire()
+		s.end()
 	}
 }
 
@@ -104,7 +107,7 @@ func (p *workerPool) pick(key []byte) *server {
 	} else {
 		hash = p.health.Hash(key)
 	}
-	i, ok := p.health.Pick(hash, p.worker.loop.Now())
+	i, ok := p.health.Pick(hash, p.worker.loop.Now(), p.worker.index)
 	if !ok {
 		return nil
 	}
