@@ -34,6 +34,10 @@ type Proxy struct {
 	log     *slog.Logger
 	pools   []*sharedPool
 	workers []*worker
+
+	maxClients atomic.Int64 // of all pools; 0 = no limit
+	memory     memory
+
 	running sync.WaitGroup
 	stopped chan struct{}
 	stop    sync.Once
@@ -51,6 +55,7 @@ type sharedPool struct {
 // New returns a proxy with one worker for each outside. It owns the outsides from then on. Nothing is opened yet.
 func New(conf *config.Config, outsides []evloop.Outside, log *slog.Logger) (*Proxy, error) {
 	p := &Proxy{conf: conf, log: log, stopped: make(chan struct{})}
+	p.SetLimits(conf.Global.ClientConnections, conf.Global.MaxMemory)
 	for i := range conf.Pools {
 		health, err := pool.New(&conf.Pools[i])
 		if err != nil {
@@ -182,6 +187,15 @@ func (p *Proxy) Stats(ctx context.Context) (*stats.Worker, error) {
 		}
 	}
 	return sum, nil
+}
+
+// clients is how many clients all workers have, and those that are on their way to them.
+func (p *Proxy) clients() int64 {
+	var sum int64
+	for _, w := range p.workers {
+		sum += w.load.Load()
+	}
+	return sum
 }
 
 // leastLoaded is the worker with the fewest clients.

@@ -17,9 +17,14 @@ type serverConn struct {
 	slot   int // in its lane
 
 	queue    connQueue
+	pending  int           // requests in the queue
 	waiting  buffer.Buffer // requests that came before the connection was ready
 	appended uint64        // bytes ever put into the output, or into waiting
 	timer    evloop.Timer
+
+	crowd       crowd    // who is not read from because of what is in the queue
+	overload    *failure // what requests are refused with, once one was
+	overloadKey string   // the limit that it names
 
 	redis    resp.ResponseParser
 	memcache struct {
@@ -68,11 +73,15 @@ func (s *serverConn) enqueue(r *request, n int) {
 		}
 	}
 	s.queue.push(r)
+	s.pending++
 	st := s.server.stats
 	st.Requests++
 	st.RequestBytes += int64(n)
 	if s.ready {
 		s.conn.Send(nil)
+	}
+	if s.crowded() {
+		s.holdBack(r.sender())
 	}
 }
 
@@ -151,6 +160,7 @@ func (s *serverConn) Received(data []byte) {
 		default:
 			if r := s.queue.oldest; r.wanted() {
 				s.worker.store(&r.response, piece, input{whole: whole})
+				r.collect(len(piece))
 			}
 		}
 	}
@@ -159,10 +169,13 @@ func (s *serverConn) Received(data []byte) {
 // responded ends the oldest request with the last piece of its response.
 func (s *serverConn) responded(piece []byte) {
 	r := s.queue.pop()
+	s.pending--
+	s.relieve()
 	w := s.worker
 	size := len(piece)
 	if r.response.Len() > 0 {
 		r.response.Append(&w.loop.Chunks, piece)
+		r.collect(len(piece))
 		size = r.response.Len()
 		piece = nil
 	}
@@ -213,8 +226,8 @@ func (s *serverConn) EOF() {
 // Closed says that the connection failed, or could not be made.
 func (s *serverConn) Closed(err error) { s.fail(failureOf(err)) }
 
-// Flushed is of no interest: clients are held back, connections to servers are not.
-func (s *serverConn) Flushed() {}
+// Flushed says that requests have left. It is asked for while there are clients who wait for that.
+func (s *serverConn) Flushed() { s.relieve() }
 
 // fail ends the closed connection: every request in its queue is answered with the cause.
 func (s *serverConn) fail(cause *failure) {
@@ -225,6 +238,7 @@ func (s *serverConn) fail(cause *failure) {
 	w, sv := s.worker, s.server
 	w.loop.Disarm(&s.timer)
 	s.waiting.Reset(s.chunks())
+	s.relieve()
 	if sv.lane.conns[s.slot] == s {
 		sv.lane.conns[s.slot] = nil
 	}
@@ -234,7 +248,7 @@ func (s *serverConn) fail(cause *failure) {
 	for s.queue.oldest != nil {
 		r := s.queue.pop()
 		pending++
-		r.response.Reset(s.chunks())
+		w.dropResponse(r)
 		w.refuse(r, sv.pool, cause)
 	}
 	if cause == failShutdown || cause == failRetired {

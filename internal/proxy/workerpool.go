@@ -38,6 +38,8 @@ type protocol interface {
 	appendFailure(dst []byte, cause *failure) []byte
 	// greeting is what a new connection begins with, and the answers that it gets.
 	greeting() (hello []byte, steps []greeting)
+	// tooSlow tells a client that its request took too long to come, and closes it. What has come of it is dropped already.
+	tooSlow(c *client)
 	// tooManyClients is the error that a client is turned away with.
 	tooManyClients() string
 }
@@ -79,14 +81,18 @@ func (p *workerPool) pick(key []byte) *server {
 }
 
 // forward sends a whole request to a server.
-func (c *client) forward(m *message, sv *server) *request {
+func (c *client) forward(m *message, sv *server, expects uint8) {
 	n := m.size()
 	conn := sv.connFor(c, n)
+	if cause := conn.refusal(); cause != nil {
+		c.replyFailure(cause)
+		return
+	}
 	r := c.worker.newRequest()
+	r.expects = expects
 	m.sendAll(conn)
 	c.accept(r, n)
 	conn.enqueue(r, n)
-	return r
 }
 
 // replyFailure answers a request that cannot be sent to any server.
@@ -101,7 +107,11 @@ func (c *client) replyFailure(cause *failure) {
 func (p *workerPool) Accepted(s evloop.Socket) {
 	shared := p.shared
 	if limit := int64(p.conf.ClientConnections); limit > 0 && shared.clients.Load() >= limit {
-		p.turnAway(s)
+		p.turnAway(s, limit)
+		return
+	}
+	if limit := p.worker.proxy.maxClients.Load(); limit > 0 && p.worker.proxy.clients() >= limit {
+		p.turnAway(s, limit)
 		return
 	}
 	shared.clients.Add(1)
@@ -117,13 +127,13 @@ func (p *workerPool) Accepted(s evloop.Socket) {
 
 // AcceptFailed says that the process has no descriptor for another client.
 func (p *workerPool) AcceptFailed(err error) {
-	p.worker.log.Warn("cannot accept clients for a moment; raise the limit of open files (ulimit -n)", "pool", p.name(), "cause", err)
+	p.reached(limitDescriptors, nil, "cause", err)
 }
 
 // turnAway tells a client over the limit why it is closed.
-func (p *workerPool) turnAway(s evloop.Socket) {
+func (p *workerPool) turnAway(s evloop.Socket, limit int64) {
 	w := p.worker
-	w.log.Warn("client refused: client_connections is reached", "pool", p.name(), "client", s.Peer(), "limit", p.conf.ClientConnections)
+	p.reached(limitConnections, s.Peer, "limit", limit)
 	c := &client{worker: w, pool: p, leaving: true, gone: true}
 	if w.loop.Adopt(&c.conn, s, c) == nil {
 		c.conn.SendString(p.protocol.tooManyClients())
@@ -135,7 +145,8 @@ func (p *workerPool) turnAway(s evloop.Socket) {
 func (p *workerPool) admit(s evloop.Socket) {
 	w := p.worker
 	w.serial++
-	c := &client{worker: w, pool: p, serial: w.serial, expected: firstExpected, authenticated: p.conf.RedisAuth == ""}
+	c := &client{worker: w, pool: p, serial: w.serial, expected: firstExpected, guessed: guessedResponses, authenticated: p.conf.RedisAuth == ""}
+	c.watchIdle()
 	c.next = w.clients
 	if c.next != nil {
 		c.next.previous = c
