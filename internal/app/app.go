@@ -103,6 +103,9 @@ func (d *daemonProcess) open(o Options, conf *config.Config) (err error) {
 	if d.proxy, err = proxy.New(conf, outsides, d.log); err != nil {
 		return err
 	}
+	limits := limitsOf(conf, len(outsides), os.DirFS("/"))
+	limits.log(d.log)
+	d.proxy.SetLimits(limits.clients, limits.memory)
 	if err = d.proxy.Listen(); err != nil {
 		d.proxy.Close()
 		return err
