@@ -197,7 +197,7 @@ func newFuzzBed(t *testing.T, d *fuzzDialect, seed uint64, evil func(b *fuzzBed,
 	if b.proxy, err = New(conf, []evloop.Outside{b.Outside("worker")}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.proxy.Listen(); err != nil {
+	if err := b.proxy.Listen(nil); err != nil {
 		t.Fatal(err)
 	}
 	b.loops = b.proxy.Loops()
