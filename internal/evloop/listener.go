@@ -118,3 +118,6 @@ func (n *Listener) Close() {
 	_ = n.socket.Close() // nothing is left to be done about an error
 	n.loop.unregister(n.slot)
 }
+
+// SetOptions sets what connections that are accepted from now on get.
+func (n *Listener) SetOptions(opt SocketOptions) { n.options = opt }

@@ -98,7 +98,7 @@ func newArena(t *testing.T, seed uint64, l language, servers, workers int, setti
 	if a.proxy, err = New(conf, outsides, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.proxy.Listen(); err != nil {
+	if err := a.proxy.Listen(nil); err != nil {
 		t.Fatal(err)
 	}
 	a.loops = a.proxy.Loops()
