@@ -116,12 +116,16 @@ func (l *listener) serve(sp *sharedPool) {
 	l.pool = sp
 }
 
-// close stops listening. The path of a unix socket is taken away, unless another process has put its own there.
+// LeavePaths says which paths of unix sockets stay when nobody here listens any more: those at which another process does,
+// with the same socket. Nil, as at the beginning, is none. Any goroutine may call it.
+func (p *Proxy) LeavePaths(leave func(config.Address) bool) { p.leavePath.Store(&leave) }
+
+// close stops listening. The path of a unix socket is taken away, unless it is to be left or another process has put its own there.
 func (l *listener) close() {
 	if l.socket != nil {
 		l.socket.Close()
 	}
-	if l.file == nil {
+	if leave := l.proxy.leavePath.Load(); l.file == nil || leave != nil && *leave != nil && (*leave)(l.address) {
 		return
 	}
 	if now, err := os.Lstat(l.address.Path); err == nil && os.SameFile(now, l.file) {
