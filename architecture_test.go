@@ -34,6 +34,7 @@ var rooms = map[string]string{
 	"logfile":      "",
 	"daemon":       "",
 	"handover":     "",
+	"systemd":      "golang.org/x/sys github.com/coreos/go-systemd/v22",
 	"config":       "distribution hashkit go.yaml.in/yaml/v4",
 	"pool":         "config distribution hashkit",
 	"plan":         "config pool",
@@ -51,7 +52,7 @@ var rooms = map[string]string{
 }
 
 // daemonModules are the other modules that the daemon may link.
-var daemonModules = []string{"github.com/spf13/pflag", "go.yaml.in/yaml/v4", "golang.org/x/sys"}
+var daemonModules = []string{"github.com/spf13/pflag", "go.yaml.in/yaml/v4", "golang.org/x/sys", "github.com/coreos/go-systemd/v22"}
 
 const module = "nutmeg"
 
