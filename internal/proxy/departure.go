@@ -49,6 +49,7 @@ func (p *Proxy) depart(d *departure) {
 	first.loop.Post(func() {
 		for _, l := range p.listeners {
 			l.socket.Pause()
+			l.ownFile(d.give == nil) // else it is for the other proxy
 		}
 		for _, w := range p.workers[1:] { // behind the clients that the first worker has given them
 			w.loop.Post(func() { w.seeOff(d) })
@@ -63,6 +64,7 @@ func (p *Proxy) Resume() {
 	first.loop.Post(func() {
 		for _, l := range p.listeners {
 			l.socket.Resume()
+			l.ownFile(true)
 		}
 		for _, w := range p.workers {
 			w.loop.Post(w.stay)
