@@ -62,7 +62,7 @@ func TestFailuresOfAnEjectedServerChangeNothing(t *testing.T) {
 	p := mustNew(t, modulaPool(3))
 	fail(t, p, 1, limit, 0, limit)
 	fail(t, p, 1, 10*limit, 10*second, 0) // its other connections
-	p.Succeeded(1, 0, 0)                        // an answer that was still under way
+	p.Succeeded(1, 0, 0)                  // an answer that was still under way
 	checkSpread(t, p, retry-1, "020202")
 	fail(t, p, 1, limit-1, retry, 0) // its time has passed, but nobody picked yet
 	checkSpread(t, p, retry, "012012")

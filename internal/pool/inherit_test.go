@@ -118,8 +118,8 @@ func TestInheritUnderAMilderPolicy(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.rule, func(t *testing.T) {
 			old := mustNew(t, modulaPool(4))
-			eject(t, old, 1, 1*second)
-			eject(t, old, 3, 2*second)
+			eject(t, old, 3, 1*second)
+			eject(t, old, 1, 2*second)
 			eject(t, old, 2, 8*second)
 			next := heir(t, 4, tt.change)
 			if back := next.Inherit(old, []int{0, 1, 2, 3}, 9*second); !slices.Equal(back, tt.back) {
@@ -128,6 +128,16 @@ func TestInheritUnderAMilderPolicy(t *testing.T) {
 			checkSpread(t, next, 9*second, tt.spread)
 			checkSpread(t, next, 16*second, tt.later)
 		})
+	}
+}
+
+func TestClaimsAreNotLongerThanTheInheritedPolicySays(t *testing.T) {
+	old, _ := returning(t, config.ReturnProbe, 2)
+	eject(t, old, 1, 0)
+	next := heir(t, 2, func(h *config.Health) { h.Return, h.RetryTimeout = config.ReturnProbe, 5*time.Second })
+	next.Inherit(old, []int{0, 1}, 0)
+	if until, ok := next.Claim(1, 5*second, 0); !ok || until != 10*second {
+		t.Errorf("Claim = %v, %v", until, ok)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -199,7 +198,11 @@ func TestSuccessOfAServerThatTheFloorKeptIn(t *testing.T) {
 		p.Failed(0, 0, 0, "timed out")
 	}
 	p.Succeeded(0, 7, 0)
-	if got := p.States(7)[0]; got.String() != "in" || got.Failures != 0 || got.Since != 7 || !strings.Contains(got.Cause, "timed out") {
-		t.Errorf("state %+v", got)
+	if got, want := p.States(7)[0], (State{Since: 7, Cause: "timed out"}); got != want {
+		t.Errorf("state %+v, want %+v", got, want)
+	}
+	p.Failed(0, 8, 0, "refused")
+	if got := p.States(8)[0].String(); got != "failing" {
+		t.Errorf("state %q after one more failure", got)
 	}
 }
