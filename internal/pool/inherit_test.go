@@ -196,15 +196,15 @@ func TestInheritATest(t *testing.T) {
 	})
 }
 
-// Workers go on with the old pool while its health is copied, and with the new
-// one as soon as they see it.
+// Workers go on with the old pool while its health is copied.
 func TestInheritWhileWorkersReport(t *testing.T) {
 	c := modulaPool(4)
 	c.Health.RetryTimeout = 50
-	old, next := mustNew(t, c), mustNew(t, c)
-	var group sync.WaitGroup
+	old := mustNew(t, c)
+	var workers, heirs sync.WaitGroup
+	done := make(chan struct{})
 	for w := range 3 {
-		group.Go(func() {
+		workers.Go(func() {
 			for now := range int64(3000) {
 				server, ok := old.Pick(uint32(now), now, w)
 				if ok && now%5 == 0 {
@@ -215,7 +215,19 @@ func TestInheritWhileWorkersReport(t *testing.T) {
 			}
 		})
 	}
-	group.Go(func() { next.Inherit(old, []int{0, 1, 2, 3}, 1000) })
-	group.Wait()
-	checkSpread(t, next, 1<<40, "012301")
+	heirs.Go(func() {
+		for {
+			next := mustNew(t, c)
+			next.Inherit(old, []int{3, 2, 1, 0}, 1000)
+			checkSpread(t, next, 1<<40, "012301")
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	workers.Wait()
+	close(done)
+	heirs.Wait()
 }
