@@ -58,6 +58,20 @@ func TestEjectionOff(t *testing.T) {
 	checkSpread(t, p, 0, "012012")
 }
 
+func TestWithoutEjectionNobodyWaitsToCount(t *testing.T) {
+	c := modulaPool(3)
+	c.Health.AutoEject = false
+	p := mustNew(t, c)
+	p.Failed(1, 0, 0, "refused")
+	p.mu.Lock() // as another worker would
+	p.Failed(1, 0, 0, "refused")
+	p.Succeeded(1, 0, 0)
+	p.mu.Unlock()
+	if got := p.States(0)[1].Failures; got != 1 {
+		t.Errorf("%d failures, want the 1 that could be counted", got)
+	}
+}
+
 func TestFailuresOfAnEjectedServerChangeNothing(t *testing.T) {
 	p := mustNew(t, modulaPool(3))
 	fail(t, p, 1, limit, 0, limit)
