@@ -1,5 +1,7 @@
 package proxy
 
+import "nutmeg/internal/buffer"
+
 // requestsBelow is how many requests one client can have in flight before it reaches its mark, at most.
 func requestsBelow(mark int) int { return mark/requestOverhead + 1 }
 
@@ -18,21 +20,15 @@ func (s *simulation) checkHeld() {
 			if held > bound {
 				s.fail("worker %d holds %d bytes for a client of pool%d; its mark is %d, its bound %d", i, held, p.index, w.heldMark, bound)
 			}
-			if rest := c.unparsed.Len(); rest > 4*w.loop.Chunks.Idle()+1<<20 {
-				s.fail("worker %d holds %d bytes of input for a client of pool%d", i, rest, p.index)
+			if rest := c.unparsed.Len(); rest > buffer.LargeBytes {
+				s.fail("worker %d holds %d bytes of input for a client of pool%d, more than one read brings", i, rest, p.index)
 			}
 		}
 	}
 }
 
-// largestResponse bounds what one request of the pool's clients can have been answered with so far.
-func (p *simPool) largestResponse() int {
-	sum := 0
-	for _, v := range p.servers {
-		sum += v.largest
-	}
-	return sum
-}
+// largestResponse bounds what one request of the pool's clients can be answered with: the values of all its keys.
+func (p *simPool) largestResponse() int { return (p.most + 1) * (p.largestValue + 128) }
 
 // checkIdle is for the time when every client has what it waits for, and stays.
 func (s *simulation) checkIdle() {

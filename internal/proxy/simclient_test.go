@@ -94,6 +94,7 @@ type op struct {
 	kind   opKind
 	unit   int32 // that the request as a whole is; 0 if it is none
 	sentAt int64
+	ahead  int // requests in flight before it
 	keys   []wanted
 }
 
@@ -111,6 +112,7 @@ type manner struct {
 	dribbles bool // sends a few bytes at a time
 	sluggish bool // rests before it reads on
 	greedy   bool // sends all it has, and never reads
+	fickle   bool // leaves when it has sent a burst
 	rude     bool // ends with what is not the protocol
 }
 
@@ -137,7 +139,7 @@ type simClient struct {
 
 func (s *simulation) addClient(p *simPool, m manner) *simClient {
 	c := &simClient{
-		Peer: s.Connect(p.dials()), ledger: newLedger(len(s.clients)+1, p.keyForm), manner: m, sim: s, pool: p,
+		Peer: s.Connect(p.dials()), ledger: newLedger(s.forgotten+len(s.clients)+1, p.keyForm), manner: m, sim: s, pool: p,
 		reader: p.language.newReader(), ops: make([]op, 8),
 	}
 	c.OnOpen = func(*sim.Peer) { c.begin() }
@@ -186,7 +188,10 @@ func (c *simClient) startBurst() {
 	r := c.sim.Random()
 	c.quota += 1 + r.IntN(c.burst)
 	c.fill()
-	if left := c.sim.span - c.sim.Now(); c.bursts > 0 {
+	if c.fickle && oneIn(r, 2) {
+		c.sim.After(time.Duration(r.Int64N(int64(2*time.Millisecond))), c.leaveSomehow)
+	}
+	if left := c.sim.until - c.sim.Now(); c.bursts > 0 {
 		gap := time.Millisecond
 		if left > 0 {
 			gap = time.Duration(r.Int64N(int64(left) * 2 / int64(c.bursts)))
@@ -217,7 +222,7 @@ func (c *simClient) send(compose func(c *simClient, dst []byte, o *op) []byte) {
 		c.growOps()
 	}
 	o := &c.ops[(c.first+c.flight)%len(c.ops)]
-	*o = op{sentAt: int64(c.sim.Now()), keys: o.keys[:0]}
+	*o = op{sentAt: int64(c.sim.Now()), ahead: c.flight, keys: o.keys[:0]}
 	before := len(c.out)
 	c.out = compose(c, c.out, o)
 	c.pool.largestRequest = max(c.pool.largestRequest, len(c.out)-before)
@@ -291,6 +296,9 @@ func (c *simClient) answered(response []byte) {
 	c.first = (c.first + 1) % len(c.ops)
 	c.flight--
 	c.sim.count.responses++
+	if late := c.sim.Now() - time.Duration(o.sentAt); late > c.dueIn(o) {
+		c.sim.fail("client %d waited %v for a response, with %d others before it and a time-out of %v", c.client, late, o.ahead, c.pool.timeout)
+	}
 	if c.pool.language.isFailure(response) {
 		c.failed(o, response)
 		return
@@ -298,6 +306,15 @@ func (c *simClient) answered(response []byte) {
 	if wrong := c.pool.language.check(c, o, response); wrong != "" {
 		c.sim.fail("client %d: %s", c.client, wrong)
 	}
+}
+
+// dueIn is how long the response to a request may take in a pool with a time-out: that for itself, and for each before it
+// that the proxy may not have taken while it was there.
+func (c *simClient) dueIn(o *op) time.Duration {
+	if c.pool.timeout == 0 || c.sluggish || c.dribbles || o.sentAt <= c.sim.starving {
+		return time.Hour
+	}
+	return time.Duration(o.ahead+1)*c.pool.timeout + 100*time.Millisecond
 }
 
 // failed takes an error in place of a response.
@@ -324,7 +341,12 @@ func (c *simClient) want(o *op) int {
 
 // overwrite makes up a new value for a key.
 func (c *simClient) overwrite(o *op, key int) int32 {
-	unit := c.add(key, c.pool.length(c.sim.Random()))
+	length := c.pool.length(c.sim.Random())
+	if c.greedy {
+		length = 2000
+	}
+	c.pool.largestValue = max(c.pool.largestValue, length)
+	unit := c.add(key, length)
 	c.keys[key].last = unit
 	o.keys = append(o.keys, wanted{key, unit})
 	return unit

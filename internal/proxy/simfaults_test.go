@@ -104,6 +104,9 @@ func (s *simulation) breakSomething(end time.Duration) {
 			q.upset(end)
 		}
 	}
+	if f.name == "no descriptors" {
+		s.starving = int64(end + 200*time.Millisecond)
+	}
 	undo := f.do(s, p, r.IntN(len(p.servers)))
 	if undo != nil {
 		s.After(time.Duration(r.Int64N(int64(end-s.Now())+1)), undo)

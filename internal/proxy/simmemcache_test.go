@@ -48,9 +48,8 @@ func (c *memcacheSession) feed(s *simServer, data, out []byte) ([]byte, error) {
 		if !done {
 			break
 		}
-		before := len(out)
 		out = c.execute(s, whole, out)
-		s.responded(len(out) - before)
+		s.requests++
 		c.bytes = c.bytes[:0]
 	}
 	return out, nil
@@ -244,6 +243,7 @@ func lineEnd(dst []byte) []byte { return append(dst, "\r\n"...) }
 // ending ends a line; a request without a response says so there.
 func (c *simClient) ending(dst []byte, o *op, key int) []byte {
 	if o.kind.silent() {
+		c.isDoubtful(key) // for what was sent silently before
 		c.keys[key].silentAt = int64(c.sim.Now())
 		dst = append(dst, " noreply"...)
 	}

@@ -58,9 +58,8 @@ func (c *redisSession) feed(s *simServer, data, out []byte) ([]byte, error) {
 		for _, a := range c.request.Args {
 			c.args = append(c.args, whole[a.Start:a.End])
 		}
-		before := len(out)
 		out = c.execute(s, out)
-		s.responded(len(out) - before)
+		s.requests++
 		c.bytes = c.bytes[:0]
 		c.request.Reset()
 	}

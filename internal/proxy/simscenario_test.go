@@ -46,7 +46,7 @@ type simPool struct {
 	loose     bool  // keys may have moved, or been lost: what was written may be missing
 	echoUntil int64 // until then errors have a cause
 
-	largestRequest int
+	largestRequest, largestValue int // so far
 }
 
 // serverPlan is a server as the configuration has it.
@@ -79,13 +79,14 @@ func (p *simPool) aftermath() time.Duration {
 
 // length makes up the length of a value.
 func (p *simPool) length(r *rand.Rand) int {
-	switch n := r.IntN(1000); {
-	case n < p.big:
-		return r.IntN(maxFiller)
-	case n < 30:
-		return r.IntN(6000)
+	n := r.IntN(100)
+	switch chance := r.IntN(1000); {
+	case chance < p.big:
+		n = r.IntN(maxFiller)
+	case chance < 30:
+		n = r.IntN(6000)
 	}
-	return r.IntN(100)
+	return n
 }
 
 func oneIn(r *rand.Rand, n int) bool { return r.IntN(n) == 0 }
@@ -208,7 +209,7 @@ func (c *scenario) text() string {
 
 // drawManner makes up how a client behaves.
 func drawManner(r *rand.Rand) manner {
-	m := manner{depth: 1 + r.IntN(64), bursts: 1 + r.IntN(8), rude: oneIn(r, 12)}
+	m := manner{depth: 1 + r.IntN(64), bursts: 1 + r.IntN(8), rude: oneIn(r, 12), fickle: oneIn(r, 4)}
 	m.burst = 1 + r.IntN(3*m.depth)
 	switch r.IntN(12) {
 	case 0:
@@ -216,7 +217,7 @@ func drawManner(r *rand.Rand) manner {
 	case 1, 2:
 		m.sluggish = true
 	case 3:
-		m = manner{greedy: true, depth: 1, bursts: 1, burst: 1500}
+		m = manner{greedy: true, depth: 1, bursts: 1, burst: 1000}
 	case 4, 5:
 		m.depth = 1
 	}

@@ -19,14 +19,12 @@ type simServer struct {
 	data    map[string]string // keys that are nobody's
 	conns   []*simSession
 
-	password    string        // that a connection must give first, if known
-	unwell      bool          // answers that it cannot serve
-	late        time.Duration // at most so much later than usual it answers
-	service     time.Duration // at most so long it takes for one request
-	largest     int           // bytes of the largest response so far
-	requests    int           // that it has answered
-	scratch     []byte
-	alreadyLost bool // data was lost since the start
+	password string        // that a connection must give first, if known
+	unwell   bool          // answers that it cannot serve
+	late     time.Duration // at most so much later than usual it answers
+	service  time.Duration // at most so long it takes for one request
+	requests int           // that it has answered
+	scratch  []byte
 }
 
 // books finds the ledger of a client, nil if there is none that may talk to this server.
@@ -48,7 +46,6 @@ func newSimServer(w *sim.World, name, address string, l language, fail func(stri
 func (s *simServer) forget() {
 	clear(s.written)
 	clear(s.data)
-	s.alreadyLost = true
 }
 
 // simSession is the server's side of one connection.
@@ -152,12 +149,6 @@ func (c *simSession) deliver() {
 	}
 	c.mute = true
 	c.out = c.out[:0]
-}
-
-// responded counts a response of a size.
-func (s *simServer) responded(size int) {
-	s.requests++
-	s.largest = max(s.largest, size)
 }
 
 // write has a client's unit write its key.

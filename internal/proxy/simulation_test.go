@@ -21,13 +21,17 @@ import (
 type simulation struct {
 	*sim.World
 	*scenario
-	proxy    *Proxy
-	loops    []*evloop.Loop
-	outsides []*sim.Outside
-	clients  []*simClient
-	failure  string
-	mending  bool // all faults are over for good
-	count    simCount
+	proxy     *Proxy
+	loops     []*evloop.Loop
+	outsides  []*sim.Outside
+	clients   []*simClient
+	forgotten int // clients of rounds before; they had the lowest numbers
+	failure   string
+	began     time.Duration // when the round began
+	until     time.Duration // how long clients of the round begin to send
+	starving  int64         // until then the proxy may be late to accept clients
+	mending   bool          // all faults of the round are over
+	count     simCount
 }
 
 // simCount is what a run was.
@@ -68,7 +72,6 @@ func newSimulation(seed uint64, change func(*scenario)) (*simulation, error) {
 	if err := s.startProxy(conf); err != nil {
 		return nil, fmt.Errorf("seed %d: %w", seed, err)
 	}
-	s.plan()
 	return s, nil
 }
 
@@ -81,10 +84,10 @@ func (s *simulation) startServers(p *simPool) {
 		v.password = p.password
 		v.service = 5 * time.Microsecond
 		v.books = func(client int) *ledger {
-			if client < 1 || client > len(s.clients) || s.clients[client-1].pool != p {
-				return nil
+			if i := client - s.forgotten - 1; i >= 0 && i < len(s.clients) && s.clients[i].pool == p {
+				return &s.clients[i].ledger
 			}
-			return &s.clients[client-1].ledger
+			return nil
 		}
 		p.servers = append(p.servers, v)
 	}
@@ -116,17 +119,18 @@ func (s *simulation) startProxy(conf *config.Config) error {
 // plan decides when clients come and go, and when faults happen.
 func (s *simulation) plan() {
 	r := s.Random()
+	s.began, s.until, s.mending = s.Now(), s.Now()+s.span, false
 	for range s.scenario.clients {
 		s.After(time.Duration(r.Int64N(int64(s.span/4))), s.newcomer)
 	}
 	for range s.leavers {
-		s.After(time.Duration(r.Int64N(int64(s.span))), s.leaveSomehow)
+		s.After(time.Duration(r.Int64N(int64(s.span))), s.someoneLeaves)
 	}
 	for _, sp := range s.spells {
 		end := sp.start + sp.length
 		for range sp.faults {
 			at := sp.start + time.Duration(r.Int64N(int64(sp.length)))
-			s.After(at, func() { s.breakSomething(end) })
+			s.After(at, func() { s.breakSomething(s.began + end) })
 		}
 		s.After(end, s.mendEverything)
 	}
@@ -141,13 +145,17 @@ func (s *simulation) newcomer() {
 	s.addClient(s.pools[r.IntN(len(s.pools))], drawManner(r))
 }
 
-// leaveSomehow has a client leave before it has all, and another one come for it.
-func (s *simulation) leaveSomehow() {
-	r := s.Random()
-	if len(s.clients) == 0 {
-		return
+// someoneLeaves has a client leave before it has all.
+func (s *simulation) someoneLeaves() {
+	if len(s.clients) > 0 {
+		s.clients[s.Random().IntN(len(s.clients))].leaveSomehow()
 	}
-	c := s.clients[r.IntN(len(s.clients))]
+}
+
+// leaveSomehow ends the client before it has all, and has another one come for it.
+func (c *simClient) leaveSomehow() {
+	s := c.sim
+	r := s.Random()
 	if c.gone || c.halfway {
 		return
 	}
@@ -165,13 +173,12 @@ func (s *simulation) leaveSomehow() {
 		}
 		c.halfway = true
 		if oneIn(r, 2) {
-			c.out = c.pool.language.quit(c.out)
-			c.Send(c.out)
+			c.Send(c.pool.language.quit(nil))
 		} else {
 			c.CloseWrite()
 		}
 	}
-	if len(s.clients) < 4*s.scenario.clients && s.Now() < s.span {
+	if len(s.clients) < 4*s.scenario.clients && s.Now() < s.until {
 		s.newcomer()
 	}
 }
@@ -211,6 +218,17 @@ const patience = time.Minute
 
 // run is the whole of a run. The error is what went wrong, with the last events.
 func (s *simulation) run() error {
+	if err := s.round(); err != nil {
+		return err
+	}
+	s.proxy.Close()
+	s.checkClosed()
+	return s.verdict(nil)
+}
+
+// round has clients come, meet what they meet, and leave.
+func (s *simulation) round() error {
+	s.plan()
 	err := s.Run(s.loops, func() bool {
 		s.checkHeld()
 		return s.failure != "" || s.mending && s.satisfied()
@@ -219,20 +237,22 @@ func (s *simulation) run() error {
 		return err
 	}
 	s.checkIdle()
-	s.count.virtual, s.count.clients = s.Now(), len(s.clients)
+	s.count.virtual += s.Now() - s.began
+	s.count.clients += len(s.clients)
 	for _, c := range s.clients {
 		if !c.gone {
 			c.leave(c.Close)
 		}
 	}
-	if err = s.verdict(s.RunFor(s.loops, 5*time.Minute)); err != nil {
+	if err = s.verdict(s.RunFor(s.loops, rest)); err != nil {
 		return err
 	}
 	s.checkEmpty()
-	s.proxy.Close()
-	s.checkClosed()
 	return s.verdict(nil)
 }
+
+// rest is how long after the clients the last of them is to be forgotten.
+const rest = 2 * time.Minute
 
 // satisfied reports whether every client has what it waits for.
 func (s *simulation) satisfied() bool {
