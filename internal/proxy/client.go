@@ -40,7 +40,12 @@ type client struct {
 func (c *client) Opened() {}
 
 // Received takes what the client sent.
-func (c *client) Received(data []byte) { c.parse(data, input{whole: data}) }
+func (c *client) Received(data []byte) {
+	c.parse(data, input{whole: data})
+	if c.worker.departure != nil {
+		c.takeLeave()
+	}
+}
 
 // parse takes requests out of data. Each request goes on its way before the next is looked at.
 func (c *client) parse(data []byte, source input) {
@@ -50,6 +55,9 @@ func (c *client) parse(data []byte, source input) {
 			return
 		}
 		data = data[c.pool.protocol.request(c, data, source):]
+		if d := c.worker.departure; d != nil && d.give == nil && c.cut == nil && source.whole != nil {
+			c.leave() // what else has just come is dropped
+		}
 	}
 }
 
@@ -88,11 +96,15 @@ func (c *client) resume() {
 	default:
 		c.conn.NotifyFlushed(false)
 		c.conn.Resume()
+		c.takeLeave()
 	}
 }
 
 // Flushed says that output has left.
-func (c *client) Flushed() { c.relieve() }
+func (c *client) Flushed() {
+	c.relieve()
+	c.takeLeave()
+}
 
 // EOF says that the client sends no more. It still gets its responses.
 func (c *client) EOF() {
@@ -110,6 +122,7 @@ func (c *client) Closed(err error) {
 	if c.worker.log.Enabled(c.worker.context, slog.LevelDebug) {
 		c.worker.log.Debug("client connection failed", "pool", c.pool.name(), "cause", err)
 	}
+	c.worker.guests--
 	c.depart(c.ended)
 }
 
@@ -121,7 +134,7 @@ func (c *client) leave() {
 
 func (c *client) leaveIfIdle() {
 	if (c.leaving || c.ended) && c.queue.oldest == nil && !c.gone {
-		c.conn.CloseGracefully(nil)
+		c.conn.CloseGracefully(c.worker.lingered)
 		c.depart(!c.broken)
 	}
 }
@@ -131,6 +144,16 @@ func (c *client) depart(orderly bool) {
 	if c.gone {
 		return
 	}
+	if orderly {
+		c.pool.stats.ClientEOF++
+	} else {
+		c.pool.stats.ClientErr++
+	}
+	c.vanish()
+}
+
+// vanish takes the client out of the books.
+func (c *client) vanish() {
 	c.gone = true
 	c.leaving = true
 	w := c.worker
@@ -144,7 +167,7 @@ func (c *client) depart(orderly bool) {
 	}
 	c.unparsed.Reset(&w.loop.Chunks)
 	c.dropCut()
-	c.pool.forget(c, orderly)
+	c.pool.forget(c)
 }
 
 func (c *client) dropCut() {
@@ -235,6 +258,7 @@ func (w *worker) swallow(r *request) {
 	if c := r.silent; c != nil && !c.gone {
 		c.held -= r.charge
 		c.relieve()
+		c.takeLeave()
 	}
 	w.freeRequest(r)
 }

@@ -14,7 +14,11 @@ type serverConn struct {
 	conn   evloop.Conn
 	worker *worker
 	server *server
-	slot   int // in its lane
+	slot   int  // in its lane; -1 when it is retired
+	era    int  // of its server when it was opened
+	large  bool // is its lane's for large requests, which is closed when there are none
+
+	previous, next *serverConn // the worker's connections
 
 	queue    connQueue
 	waiting  buffer.Buffer // requests that came before the connection was ready
@@ -63,7 +67,7 @@ func (s *serverConn) enqueue(r *request, n int) {
 	r.end = s.appended
 	if timeout := s.server.pool.timeout; timeout > 0 {
 		r.deadline = s.worker.loop.Now() + timeout
-		if !s.timer.Armed() || s.spare() && s.queue.oldest == nil {
+		if !s.timer.Armed() || s.large && s.queue.oldest == nil {
 			s.worker.loop.Arm(&s.timer, r.deadline, s)
 		}
 	}
@@ -81,7 +85,9 @@ func (s *serverConn) enqueue(r *request, n int) {
 func (s *serverConn) Expired() {
 	oldest := s.queue.oldest
 	if oldest == nil {
-		s.retire()
+		if s.large && s.ready {
+			s.close()
+		}
 		return
 	}
 	if oldest.deadline == 0 {
@@ -95,12 +101,20 @@ func (s *serverConn) Expired() {
 	s.fail(failTimedOut)
 }
 
-// retire closes a connection for large requests that has had none for a while.
+// retire takes the connection out of its lane. It is closed when the requests that it has are answered.
 func (s *serverConn) retire() {
-	if s.spare() && s.ready {
-		s.conn.Close()
-		s.fail(failRetired)
+	s.server.lane.conns[s.slot] = nil
+	s.slot = -1
+	s.server.retired++
+	if s.queue.oldest == nil {
+		s.close()
 	}
+}
+
+// close ends a connection that has nothing to do.
+func (s *serverConn) close() {
+	s.conn.Close()
+	s.fail(failRetired)
 }
 
 // Opened begins the conversation.
@@ -120,8 +134,11 @@ func (s *serverConn) Opened() {
 	}
 }
 
-// begin lets requests through.
+// begin lets requests through, unless earlier connections of the server still have some.
 func (s *serverConn) begin() {
+	if s.era > s.server.oldestEra() {
+		return
+	}
 	s.ready = true
 	s.conn.SendBuffer(&s.waiting)
 }
@@ -166,18 +183,31 @@ func (s *serverConn) responded(piece []byte) {
 		size = r.response.Len()
 		piece = nil
 	}
-	if s.server.pool.protocol.inspect(s, r, piece) {
-		s.server.pool.health.Succeeded(s.server.index)
-	} else {
-		s.server.failed()
+	unwell := s.server.pool.protocol.inspect(s, r, piece)
+	switch {
+	case r.probe:
+		s.server.probed(unwell)
+	case unwell == "":
+		s.server.health.Succeeded(s.server.index, w.loop.Now(), w.index)
+	default:
+		s.server.failed(unwell)
 	}
 	if r.wanted() {
 		s.server.stats.Responses++
 		s.server.stats.ResponseBytes += int64(size)
 	}
 	w.answer(r, piece)
-	if s.queue.oldest == nil && s.spare() && !s.dead {
-		w.loop.Arm(&s.timer, w.loop.Now()+spareIdle, s)
+	if s.queue.oldest == nil && !s.dead {
+		s.rest()
+	}
+}
+
+// rest says that the connection has nothing to do.
+func (s *serverConn) rest() {
+	if s.slot < 0 {
+		s.close()
+	} else if s.large {
+		s.worker.loop.Arm(&s.timer, s.worker.loop.Now()+largeIdle, s)
 	}
 }
 
@@ -225,8 +255,11 @@ func (s *serverConn) fail(cause *failure) {
 	w, sv := s.worker, s.server
 	w.loop.Disarm(&s.timer)
 	s.waiting.Reset(s.chunks())
-	if sv.lane.conns[s.slot] == s {
+	w.dropConn(s)
+	if s.slot >= 0 {
 		sv.lane.conns[s.slot] = nil
+	} else {
+		sv.outlived()
 	}
 	sv.count(cause, s.connected)
 
@@ -235,6 +268,9 @@ func (s *serverConn) fail(cause *failure) {
 		r := s.queue.pop()
 		pending++
 		r.response.Reset(s.chunks())
+		if r.probe {
+			sv.probed(cause.text)
+		}
 		w.refuse(r, sv.pool, cause)
 	}
 	if cause == failShutdown || cause == failRetired {
@@ -246,12 +282,9 @@ func (s *serverConn) fail(cause *failure) {
 	}
 	w.logServer(sv, "server connection failed", "cause", cause, "requests", pending)
 	if cause.kind != failureLocal { // a crowd of clients that takes all descriptors must not eject every server
-		sv.failed()
+		sv.failed(cause.text)
 	}
 }
 
-// spare reports whether the connection is its lane's for large requests, which is closed when there are none.
-func (s *serverConn) spare() bool { return s.slot == len(s.server.lane.conns)-1 }
-
-// spareIdle is how long a connection for large requests is kept for the next one, in nanoseconds.
-const spareIdle = int64(10 * time.Second)
+// largeIdle is how long a connection for large requests is kept for the next one, in nanoseconds.
+const largeIdle = int64(10 * time.Second)
