@@ -107,7 +107,7 @@ func (c *client) takeLeave() {
 		return // it stays, or leaves by itself
 	case c.unparsed.Len() > 0:
 		return // which has been taken from the client
-	case d.give == nil && c.cut != nil, c.cut != nil && c.cut.rope.Len() > mostInput:
+	case d.give == nil && c.cut != nil, c.cut != nil && (c.cut.skips || c.cut.rope.Len() > mostInput):
 		return // the rest of the request comes first
 	case d.give == nil:
 		c.leave()
@@ -132,7 +132,6 @@ func (c *client) handOver(d *departure) {
 		panic(fmt.Sprintf("BUG: the state of a client cannot be written: %v", err))
 	}
 	handed := Handed{Socket: c.conn.Release(), Pool: c.pool.name(), State: text}
-	c.worker.guests--
 	c.vanish()
 	d.give(handed)
 }

@@ -111,6 +111,7 @@ func (p *Proxy) Change(conf *config.Config, done func(error)) {
 		for _, w := range p.workers[1:] {
 			w.loop.Post(func() { change(w) })
 		}
+		p.setLimits(&conf.Global)
 		p.listenTo(next, opened)
 		change(first)
 	})
@@ -146,6 +147,7 @@ func (w *worker) enter(next *generation) {
 		p.end()
 	}
 	w.resolver.schedule()
+	w.limitsChanged()
 }
 
 // makeRoom makes the scratch that is kept by server large enough. It is all zero between requests.

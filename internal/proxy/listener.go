@@ -133,7 +133,11 @@ func (l *listener) close() {
 func (l *listener) Accepted(s evloop.Socket) {
 	sp, first := l.pool, l.proxy.workers[0]
 	if limit := int64(sp.conf.ClientConnections); limit > 0 && sp.census.clients.Load() >= limit {
-		first.poolOf[sp.census].turnAway(s)
+		first.poolOf[sp.census].turnAway(s, limit)
+		return
+	}
+	if limit := l.proxy.maxClients.Load(); limit > 0 && l.proxy.clients() >= limit {
+		first.poolOf[sp.census].turnAway(s, limit)
 		return
 	}
 	l.proxy.assign(sp.census, s, nil)
@@ -174,5 +178,5 @@ func (p *Proxy) Listeners(ctx context.Context) (map[config.Address]evloop.Socket
 
 // AcceptFailed says that the process has no descriptor for another client.
 func (l *listener) AcceptFailed(err error) {
-	l.proxy.log.Warn("cannot accept clients for a moment; raise the limit of open files (ulimit -n)", "pool", l.pool.conf.Name, "cause", err)
+	l.proxy.workers[0].poolOf[l.pool.census].reached(limitDescriptors, nil, "cause", err)
 }

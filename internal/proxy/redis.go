@@ -48,27 +48,27 @@ func (p *redisProtocol) request(c *client, data []byte, source input) int {
 	}
 	if !done {
 		w.keep(c, in, data, source)
-		if !c.authenticated && in.rope.Len() > strangerBytes {
-			p.breakOff(c, errStrangerTooLarge)
-		}
+		p.boundCut(c, in)
+		return n
+	}
+	if in.skips {
+		p.refuse(c, "%s", in.redis.refusal)
+		w.release(c, in)
 		return n
 	}
 	m := w.gather(c, in, data[:n], source)
-	if in.redis.request.Inline {
+	switch {
+	case m.size() > c.pool.conf.Limits.RequestBytes:
+		p.tooLarge(c)
+	case in.redis.request.Inline:
 		p.inline(c, m)
-	} else {
+	default:
 		m.args = in.redis.request.Args
 		p.dispatch(c, m, &in.redis.request)
 	}
 	w.release(c, in)
 	return n
 }
-
-// strangerBytes bounds the request of a client that has not given the password: it could fill the memory with requests
-// that are never whole. Redis has such a limit too.
-const strangerBytes = 1 << 20
-
-var errStrangerTooLarge = &resp.SyntaxError{Text: "request too large before authentication"}
 
 // inline turns a line of words into an array of them and goes on with that.
 func (p *redisProtocol) inline(c *client, m *message) {
@@ -138,6 +138,11 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 	}
 	if !c.authenticated && act != actAuth && act != actQuit && act != actUnsupported {
 		c.reply([]byte(resp.NoAuth))
+		return
+	}
+	if c.worker.pressure == pressureStarved && act != actPing && act != actAuth && act != actQuit && c.worker.starving() {
+		c.hit(limitMemoryRefuse)
+		p.refuse(c, errOutOfMemory)
 		return
 	}
 	switch act {
@@ -213,7 +218,7 @@ func (p *redisProtocol) forwardKey(c *client, m *message, key []byte) {
 		c.replyFailure(failRefused)
 		return
 	}
-	c.forward(m, sv)
+	c.forward(m, sv, 0)
 }
 
 // forwardKeys sends a request of several keys to the server that has them all.
@@ -223,6 +228,10 @@ func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command)
 	w.positions = positions[:0]
 	if err != nil {
 		p.refuse(c, "ERR %s", err)
+		return
+	}
+	if len(positions) > c.pool.conf.Limits.RequestKeys {
+		p.tooManyKeys(c)
 		return
 	}
 	if len(positions) == 0 {
@@ -243,7 +252,7 @@ func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command)
 			return
 		}
 	}
-	c.forward(m, first)
+	c.forward(m, first, 0)
 }
 
 func (p *redisProtocol) crossShard(c *client, m *message, i, j int) {

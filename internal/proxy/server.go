@@ -76,15 +76,16 @@ func (s *server) retire() {
 //
 // A client's requests all take the same connection, so that they stay in order. A request above the mark of what may be
 // held for the client takes the one for large requests if nothing else of the client is on its way: it is alone
-// then until its response has come, because above its mark nothing more is taken from a client.
+// then until its response has come.
 func (s *server) connFor(c *client, size int) *serverConn {
 	i, n := 0, len(s.lane.conns)-1
 	switch {
-	case size > c.worker.heldMark && c.held == 0:
+	case size > c.mark() && c.held == 0:
 		i = n
 	case n > 1:
 		i = int(c.serial) % n
 	}
+	c.alone = i == n
 	if conn := s.lane.conns[i]; conn != nil {
 		return conn
 	}

@@ -21,9 +21,14 @@ type serverConn struct {
 	previous, next *serverConn // the worker's connections
 
 	queue    connQueue
+	pending  int           // requests in the queue
 	waiting  buffer.Buffer // requests that came before the connection was ready
 	appended uint64        // bytes ever put into the output, or into waiting
 	timer    evloop.Timer
+
+	crowd       crowd    // who is not read from because of what is in the queue
+	overload    *failure // what requests are refused with, once one was
+	overloadKey string   // the limit that it names
 
 	redis    resp.ResponseParser
 	memcache struct {
@@ -72,11 +77,15 @@ func (s *serverConn) enqueue(r *request, n int) {
 		}
 	}
 	s.queue.push(r)
+	s.pending++
 	st := s.server.stats
 	st.Requests++
 	st.RequestBytes += int64(n)
 	if s.ready {
 		s.conn.Send(nil)
+	}
+	if s.crowded() {
+		s.holdBack(r.sender())
 	}
 }
 
@@ -168,6 +177,7 @@ func (s *serverConn) Received(data []byte) {
 		default:
 			if r := s.queue.oldest; r.wanted() {
 				s.worker.store(&r.response, piece, input{whole: whole})
+				r.collect(len(piece))
 			}
 		}
 	}
@@ -176,10 +186,13 @@ func (s *serverConn) Received(data []byte) {
 // responded ends the oldest request with the last piece of its response.
 func (s *serverConn) responded(piece []byte) {
 	r := s.queue.pop()
+	s.pending--
+	s.relieve()
 	w := s.worker
 	size := len(piece)
 	if r.response.Len() > 0 {
 		r.response.Append(&w.loop.Chunks, piece)
+		r.collect(len(piece))
 		size = r.response.Len()
 		piece = nil
 	}
@@ -243,8 +256,8 @@ func (s *serverConn) EOF() {
 // Closed says that the connection failed, or could not be made.
 func (s *serverConn) Closed(err error) { s.fail(failureOf(err)) }
 
-// Flushed is of no interest: clients are held back, connections to servers are not.
-func (s *serverConn) Flushed() {}
+// Flushed says that requests have left. It is asked for while there are clients who wait for that.
+func (s *serverConn) Flushed() { s.relieve() }
 
 // fail ends the closed connection: every request in its queue is answered with the cause.
 func (s *serverConn) fail(cause *failure) {
@@ -255,6 +268,7 @@ func (s *serverConn) fail(cause *failure) {
 	w, sv := s.worker, s.server
 	w.loop.Disarm(&s.timer)
 	s.waiting.Reset(s.chunks())
+	s.relieve()
 	w.dropConn(s)
 	if s.slot >= 0 {
 		sv.lane.conns[s.slot] = nil
@@ -267,10 +281,10 @@ func (s *serverConn) fail(cause *failure) {
 	for s.queue.oldest != nil {
 		r := s.queue.pop()
 		pending++
-		r.response.Reset(s.chunks())
 		if r.probe {
 			sv.probed(cause.text)
 		}
+		w.dropResponse(r)
 		w.refuse(r, sv.pool, cause)
 	}
 	if cause == failShutdown || cause == failRetired {
