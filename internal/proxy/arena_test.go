@@ -23,6 +23,13 @@ type arena struct {
 	proxy    *Proxy
 	loops    []*evloop.Loop
 	servers  []*simServer
+	failure  string
+}
+
+func (a *arena) fail(format string, args ...any) {
+	if a.failure == "" {
+		a.failure = fmt.Sprintf("seed %d, %v: %s", a.Seed(), a.Now(), fmt.Sprintf(format, args...))
+	}
 }
 
 func newArena(t *testing.T, seed uint64, l language, servers, workers int, settings string) *arena {
@@ -46,7 +53,7 @@ func newArena(t *testing.T, seed uint64, l language, servers, workers int, setti
 	if a.proxy, err = New(conf, outsides, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.proxy.Listen(); err != nil {
+	if err := a.proxy.Listen(nil); err != nil {
 		t.Fatal(err)
 	}
 	a.loops = a.proxy.Loops()
@@ -54,11 +61,28 @@ func newArena(t *testing.T, seed uint64, l language, servers, workers int, setti
 }
 
 func (a *arena) addServer(address string) {
-	s := newSimServer(a.World, address, address, a.language, func(format string, args ...any) {
-		a.t.Helper()
-		a.t.Errorf("seed %d, %v: %s", a.Seed(), a.Now(), fmt.Sprintf(format, args...))
-	})
-	a.servers = append(a.servers, s)
+	a.servers = append(a.servers, newSimServer(a.World, address, address, a.language, a.fail))
+}
+
+// mendEverything ends all that was done to servers.
+func (a *arena) mendEverything() {
+	for _, s := range a.servers {
+		s.Thaw()
+		s.Revive()
+		a.Restore(s.name)
+	}
+}
+
+// finish waits until what has left is forgotten, and checks that nothing is left of it.
+func (a *arena) finish() {
+	a.t.Helper()
+	if err := a.RunFor(a.loops, 10*time.Second); err != nil {
+		a.t.Fatal(err)
+	}
+	checkEmpty(a.proxy, a.fail)
+	if a.failure != "" {
+		a.t.Fatalf("%s\n%s", a.failure, a.Trace())
+	}
 }
 
 // TestLateResponseReachesNobody holds what a time-out is for: a response that comes after it must not meet the next request.

@@ -1,6 +1,9 @@
 package proxy
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // fault is one thing that goes wrong with a server for a while. undo, which may be nil, ends it; mendEverything does too.
 type fault struct {
@@ -164,14 +167,12 @@ func (s *simulation) stray() {
 
 // isQuiet reports whether no worker waits for anything of a server.
 func (s *simulation) isQuiet(p *simPool, i int) bool {
-	name := p.plans[i].name
-	for _, w := range s.proxy.workers {
-		for _, v := range w.pools[p.index].servers {
-			if v.conf.Name != name {
-				continue
-			}
-			for _, conn := range v.lane.conns {
-				if conn != nil && (!conn.ready || conn.queue.oldest != nil || conn.conn.Unsent() > 0) {
+	name, pool := p.plans[i].name, fmt.Sprintf("pool%d", p.index)
+	for _, proxy := range s.proxies {
+		for _, w := range proxy.workers {
+			for conn := w.conns; conn != nil; conn = conn.next {
+				mine := conn.server.conf.Name == name && conn.server.pool.name() == pool
+				if mine && (!conn.ready || conn.queue.oldest != nil || conn.conn.Unsent() > 0) {
 					return false
 				}
 			}

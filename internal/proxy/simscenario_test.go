@@ -13,12 +13,13 @@ import (
 // scenario is what a seed decides about a run before it begins.
 type scenario struct {
 	workers int
-	mark    int // heldMark of the workers; 0 leaves it
 	pools   []*simPool
 	spells  []spell
 	span    time.Duration // how long clients begin to send
 	clients int
 	leavers int // of the clients, how many leave before they have all
+	reloads int // and upgrades
+	drains  bool
 }
 
 // spell is a time of faults.
@@ -33,16 +34,24 @@ type simPool struct {
 	language language
 	servers  []*simServer
 	plans    []serverPlan
-	listen   string
-	settings string
+	listen   string // what clients dial
+	listens  string // what the configuration says; the same but for a moment
+	settings string // that stay as they are
+	limits   string // settings that reloads change
 	password string
 	ejects   bool
+	buffer   int           // client_buffer, the largest so far
+	idle     time.Duration // client_idle_timeout, the smallest so far; 0: never
 	timeout  time.Duration // 0: none
 	retry    time.Duration
 	keyForm  int // of keys on the wire
 	most     int // keys of one request, at most
 	big      int // a value of so many has up to maxFiller bytes; 0: none
 
+	out       bool  // of the configuration
+	absent    bool  // clients may find nobody
+	limited   bool  // client_buffer_limit is small
+	overloads bool  // server connections may have too many requests, which are refused then
 	loose     bool  // keys may have moved, or been lost: what was written may be missing
 	echoUntil int64 // until then errors have a cause
 
@@ -57,13 +66,21 @@ type serverPlan struct {
 	ip      netip.Addr
 	place   string // where it really listens
 	weight  int
+	out     bool // of the configuration
 }
 
 // explains reports whether an error of a request that was sent at a time has a cause.
 func (p *simPool) explains(sentAt int64) bool { return p.echoUntil >= sentAt }
 
-// dials is what clients dial.
-func (p *simPool) dials() string { return p.listen }
+// size is how many servers the pool has.
+func (p *simPool) size() (n int) {
+	for _, v := range p.plans {
+		if !v.out {
+			n++
+		}
+	}
+	return n
+}
 
 // aftermath is how long faults show after they are mended: late responses, dials that are repeated, servers that are out.
 func (p *simPool) aftermath() time.Duration {
@@ -101,7 +118,7 @@ func milliseconds(r *rand.Rand, low, high int) time.Duration {
 // drawScenario makes up a run.
 func drawScenario(w *sim.World) *scenario {
 	r := w.Random()
-	c := &scenario{workers: 1 + r.IntN(4), mark: pickOne(r, 0, 0, 4<<10, 16<<10, 64<<10), clients: 3 + r.IntN(12)}
+	c := &scenario{workers: 1 + r.IntN(4), clients: 3 + r.IntN(12)}
 	drawNetwork(w)
 	for i := range 1 + r.IntN(3) {
 		c.pools = append(c.pools, drawPool(w, i))
@@ -119,6 +136,10 @@ func drawScenario(w *sim.World) *scenario {
 	}
 	c.span = at
 	c.leavers = r.IntN(c.clients + 1)
+	if oneIn(r, 2) {
+		c.reloads = 1 + r.IntN(8)
+	}
+	c.drains = oneIn(r, 8)
 	return c
 }
 
@@ -146,8 +167,6 @@ func drawPool(w *sim.World, index int) *simPool {
 	set := func(key string, value any) { fmt.Fprintf(&text, "  %s: %v\n", key, value) }
 	text.WriteString("  " + p.language.protocol() + "\n")
 	set("hash", pickOne(r, "murmur", "fnv1a_64", "one_at_a_time", "crc16", "md5"))
-	set("server_connections", 1+r.IntN(3))
-	set("preconnect", oneIn(r, 3))
 	distribution := pickOne(r, "ketama", "ketama", "ketama", "modula", "modula", "random")
 	set("distribution", distribution)
 	if oneIn(r, 3) {
@@ -172,11 +191,48 @@ func drawPool(w *sim.World, index int) *simPool {
 		set("redis_db", 1+r.IntN(3))
 	}
 	p.settings = text.String()
+	p.listens = p.listen
+	p.drawLimits(r)
 	for i := range 1 + r.IntN(6) {
 		p.plans = append(p.plans, drawServer(r, index, i))
+		p.plans[i].out = i > 0 && oneIn(r, 5)
 	}
 	p.loose = distribution == "random" && len(p.plans) > 1
 	return p
+}
+
+// drawLimits makes up the settings that may change.
+func (p *simPool) drawLimits(r *rand.Rand) {
+	var text strings.Builder
+	set := func(key string, value any) { fmt.Fprintf(&text, "  %s: %v\n", key, value) }
+	set("server_connections", 1+r.IntN(3))
+	set("preconnect", oneIn(r, 3))
+	buffer := pickOne(r, 1<<20, 1<<20, 64<<10, 16<<10, 16<<10)
+	p.buffer = max(p.buffer, buffer)
+	set("client_buffer", buffer)
+	if oneIn(r, 5) {
+		set("client_requests", 1+r.IntN(40))
+	}
+	if oneIn(r, 8) {
+		p.overloads = true
+		set("server_requests", 1+r.IntN(200))
+	}
+	if oneIn(r, 8) {
+		p.overloads = true
+		set("server_buffer", 64<<10)
+	}
+	if oneIn(r, 8) {
+		p.limited = true
+		set("client_buffer_limit", buffer)
+	}
+	if oneIn(r, 6) {
+		idle := milliseconds(r, 200, 600)
+		if p.idle == 0 || idle < p.idle {
+			p.idle = idle
+		}
+		set("client_idle_timeout", idle.Milliseconds())
+	}
+	p.limits = text.String()
 }
 
 func drawServer(r *rand.Rand, pool, i int) serverPlan {
@@ -199,9 +255,14 @@ func drawServer(r *rand.Rand, pool, i int) serverPlan {
 func (c *scenario) text() string {
 	var b strings.Builder
 	for _, p := range c.pools {
-		fmt.Fprintf(&b, "pool%d:\n  listen: %s\n%s  servers:\n", p.index, p.listen, p.settings)
+		if p.out {
+			continue
+		}
+		fmt.Fprintf(&b, "pool%d:\n  listen: %s\n%s%s  servers:\n", p.index, p.listens, p.settings, p.limits)
 		for _, v := range p.plans {
-			fmt.Fprintf(&b, "   - %s:%d %s\n", v.address, v.weight, v.name)
+			if !v.out {
+				fmt.Fprintf(&b, "   - %s:%d %s\n", v.address, v.weight, v.name)
+			}
 		}
 	}
 	return b.String()

@@ -2,7 +2,7 @@ package proxy
 
 import (
 	"fmt"
-	"log/slog"
+	"strings"
 	"time"
 
 	"nutmeg/internal/config"
@@ -21,7 +21,11 @@ import (
 type simulation struct {
 	*sim.World
 	*scenario
-	proxy     *Proxy
+	proxy     *Proxy   // the one that accepts clients
+	proxies   []*Proxy // and those before it
+	busy      bool     // a reload or an upgrade is going on
+	draining  bool
+	moves     int // of listeners
 	loops     []*evloop.Loop
 	outsides  []*sim.Outside
 	clients   []*simClient
@@ -36,8 +40,9 @@ type simulation struct {
 
 // simCount is what a run was.
 type simCount struct {
-	requests, responses, errors, faults, clients int
-	virtual                                      time.Duration
+	requests, responses, errors, faults, reloads, upgrades, clients int
+
+	virtual time.Duration
 }
 
 func (n *simCount) add(other simCount) {
@@ -45,6 +50,8 @@ func (n *simCount) add(other simCount) {
 	n.responses += other.responses
 	n.errors += other.errors
 	n.faults += other.faults
+	n.reloads += other.reloads
+	n.upgrades += other.upgrades
 	n.clients += other.clients
 	n.virtual += other.virtual
 }
@@ -94,26 +101,11 @@ func (s *simulation) startServers(p *simPool) {
 }
 
 func (s *simulation) startProxy(conf *config.Config) error {
-	outsides := make([]evloop.Outside, s.workers)
-	for i := range outsides {
-		o := s.Outside(fmt.Sprintf("worker%d", i))
-		s.outsides = append(s.outsides, o)
-		outsides[i] = o
-	}
-	var err error
-	if s.proxy, err = New(conf, outsides, slog.New(slog.DiscardHandler)); err != nil {
+	p, err := s.newProxy(conf, s.workers)
+	if err != nil {
 		return err
 	}
-	if err := s.proxy.Listen(); err != nil {
-		return err
-	}
-	s.loops = s.proxy.Loops()
-	if s.mark > 0 {
-		for _, w := range s.proxy.workers {
-			w.heldMark = s.mark
-		}
-	}
-	return nil
+	return p.Listen(nil)
 }
 
 // plan decides when clients come and go, and when faults happen.
@@ -137,12 +129,20 @@ func (s *simulation) plan() {
 	for range r.IntN(4) {
 		s.After(time.Duration(r.Int64N(int64(s.span)))|1, s.stray) // at no time at which anything else arrives
 	}
+	for range s.reloads {
+		s.After(time.Duration(r.Int64N(int64(s.span))), s.operate)
+	}
+	if s.drains {
+		s.After(time.Duration(r.Int64N(int64(s.span))), s.drain)
+	}
 	s.After(s.span, s.end)
 }
 
 func (s *simulation) newcomer() {
 	r := s.Random()
-	s.addClient(s.pools[r.IntN(len(s.pools))], drawManner(r))
+	if !s.draining {
+		s.addClient(s.pools[r.IntN(len(s.pools))], drawManner(r))
+	}
 }
 
 // someoneLeaves has a client leave before it has all.
@@ -210,9 +210,6 @@ func (s *simulation) end() {
 	}
 }
 
-// mayLose reports whether a client's connection may end though the client waits for more.
-func (s *simulation) mayLose(*simClient, error) bool { return false }
-
 // patience is how long after the end the last response may take.
 const patience = time.Minute
 
@@ -221,9 +218,21 @@ func (s *simulation) run() error {
 	if err := s.round(); err != nil {
 		return err
 	}
-	s.proxy.Close()
+	s.checkTimers()
+	if s.draining && !s.proxy.ended() {
+		s.fail("the proxy was drained, and has not ended")
+	}
+	if !s.draining {
+		s.proxy.Close()
+	}
 	s.checkClosed()
 	return s.verdict(nil)
+}
+
+// poolNamed finds a pool by its name in the configuration.
+func (s *simulation) poolNamed(name string) *simPool {
+	index, _ := leadingNumber([]byte(strings.TrimPrefix(name, "pool")))
+	return s.pools[index]
 }
 
 // round has clients come, meet what they meet, and leave.
@@ -247,7 +256,9 @@ func (s *simulation) round() error {
 	if err = s.verdict(s.RunFor(s.loops, rest)); err != nil {
 		return err
 	}
-	s.checkEmpty()
+	if !s.draining {
+		checkEmpty(s.proxy, s.fail)
+	}
 	return s.verdict(nil)
 }
 
