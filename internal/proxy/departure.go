@@ -110,7 +110,7 @@ func (c *client) takeLeave() {
 	switch {
 	case d == nil || c.leaving || c.ended:
 		return // it stays, or leaves by itself
-	case c.unparsed.Len() > 0:
+	case c.unparsed != nil:
 		return // which has been taken from the client
 	case d.give == nil && c.cut != nil, c.cut != nil && (c.cut.skips || c.cut.rope.Len() > mostInput):
 		return // the rest of the request comes first

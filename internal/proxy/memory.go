@@ -155,7 +155,7 @@ func (w *worker) closeLargest(bound int64) {
 
 // holds is how many bytes closing the client would free.
 func (c *client) holds() int {
-	n := c.collected + c.conn.Unsent() + c.unparsed.Len()
+	n := c.collected + c.conn.Unsent() + c.unparsed.size()
 	if c.cut != nil {
 		n += c.cut.rope.Len()
 	}
