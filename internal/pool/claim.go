@@ -29,12 +29,15 @@ func newClaim(worker int, now, retry int64) claim {
 func (c *claim) held(now int64) bool { return now < c.until }
 
 // Claim makes worker the one that probes server, if the pool returns servers
-// by probes, the server's retry time has passed, and nobody else does. ok says
-// that it is so. The worker then reports Passed or Flunked by the time until:
+// by probes, the server's retry time has passed, and no other probe of it is
+// under way. ok says that it is so. The worker then reports Passed or Flunked by the time until:
 // from then on, the next Claim may take the probe away from it, so that a
 // server is not out for ever because a test came to nothing. A worker that
 // does not get the claim need not ask again: whoever has it goes on until the
 // server is back.
+//
+// Nothing else brings a server back in such a pool, so somebody has to call
+// Claim at each retry time, and again when a claim has ended.
 func (p *Pool) Claim(server int, now int64, worker int) (until int64, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -58,11 +58,25 @@ func TestEjectionOff(t *testing.T) {
 	checkSpread(t, p, 0, "012012")
 }
 
+func TestWithoutEjectionNobodyWaitsToCount(t *testing.T) {
+	c := modulaPool(3)
+	c.Health.AutoEject = false
+	p := mustNew(t, c)
+	p.Failed(1, 0, 0, "refused")
+	p.mu.Lock() // as another worker would
+	p.Failed(1, 0, 0, "refused")
+	p.Succeeded(1, 0, 0)
+	p.mu.Unlock()
+	if got := p.States(0)[1].Failures; got != 1 {
+		t.Errorf("%d failures, want the 1 that could be counted", got)
+	}
+}
+
 func TestFailuresOfAnEjectedServerChangeNothing(t *testing.T) {
 	p := mustNew(t, modulaPool(3))
 	fail(t, p, 1, limit, 0, limit)
 	fail(t, p, 1, 10*limit, 10*second, 0) // its other connections
-	p.Succeeded(1, 0, 0)                        // an answer that was still under way
+	p.Succeeded(1, 0, 0)                  // an answer that was still under way
 	checkSpread(t, p, retry-1, "020202")
 	fail(t, p, 1, limit-1, retry, 0) // its time has passed, but nobody picked yet
 	checkSpread(t, p, retry, "012012")

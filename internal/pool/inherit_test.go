@@ -118,8 +118,8 @@ func TestInheritUnderAMilderPolicy(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.rule, func(t *testing.T) {
 			old := mustNew(t, modulaPool(4))
-			eject(t, old, 1, 1*second)
-			eject(t, old, 3, 2*second)
+			eject(t, old, 3, 1*second)
+			eject(t, old, 1, 2*second)
 			eject(t, old, 2, 8*second)
 			next := heir(t, 4, tt.change)
 			if back := next.Inherit(old, []int{0, 1, 2, 3}, 9*second); !slices.Equal(back, tt.back) {
@@ -128,6 +128,16 @@ func TestInheritUnderAMilderPolicy(t *testing.T) {
 			checkSpread(t, next, 9*second, tt.spread)
 			checkSpread(t, next, 16*second, tt.later)
 		})
+	}
+}
+
+func TestClaimsAreNotLongerThanTheInheritedPolicySays(t *testing.T) {
+	old, _ := returning(t, config.ReturnProbe, 2)
+	eject(t, old, 1, 0)
+	next := heir(t, 2, func(h *config.Health) { h.Return, h.RetryTimeout = config.ReturnProbe, 5*time.Second })
+	next.Inherit(old, []int{0, 1}, 0)
+	if until, ok := next.Claim(1, 5*second, 0); !ok || until != 10*second {
+		t.Errorf("Claim = %v, %v", until, ok)
 	}
 }
 
@@ -186,15 +196,15 @@ func TestInheritATest(t *testing.T) {
 	})
 }
 
-// Workers go on with the old pool while its health is copied, and with the new
-// one as soon as they see it.
+// Workers go on with the old pool while its health is copied.
 func TestInheritWhileWorkersReport(t *testing.T) {
 	c := modulaPool(4)
 	c.Health.RetryTimeout = 50
-	old, next := mustNew(t, c), mustNew(t, c)
-	var group sync.WaitGroup
+	old := mustNew(t, c)
+	var workers, heirs sync.WaitGroup
+	done := make(chan struct{})
 	for w := range 3 {
-		group.Go(func() {
+		workers.Go(func() {
 			for now := range int64(3000) {
 				server, ok := old.Pick(uint32(now), now, w)
 				if ok && now%5 == 0 {
@@ -205,7 +215,19 @@ func TestInheritWhileWorkersReport(t *testing.T) {
 			}
 		})
 	}
-	group.Go(func() { next.Inherit(old, []int{0, 1, 2, 3}, 1000) })
-	group.Wait()
-	checkSpread(t, next, 1<<40, "012301")
+	heirs.Go(func() {
+		for {
+			next := mustNew(t, c)
+			next.Inherit(old, []int{3, 2, 1, 0}, 1000)
+			checkSpread(t, next, 1<<40, "012301")
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	workers.Wait()
+	close(done)
+	heirs.Wait()
 }

@@ -41,8 +41,6 @@ type Pool struct {
 	tag       string // "" or the two bytes around the hashed part of a key
 	oneServer bool
 	random    bool
-	kind      string // of distribution
-	members   []distribution.Server
 	policy    config.Health
 	returned  func(server, worker int, now int64)
 
@@ -51,6 +49,7 @@ type Pool struct {
 
 	mu      sync.Mutex // guards what follows
 	servers []server
+	builder *distribution.Builder
 	whole   distribution.Distribution // with every server in
 	recent  [2]partial
 	jitter  *rand.Rand
@@ -84,7 +83,11 @@ func New(p *config.Pool, options Options) (*Pool, error) {
 	for i, s := range p.Servers {
 		members[i] = distribution.Server{Name: s.Name, Weight: s.Weight}
 	}
-	whole, err := distribution.New(p.Routing.Distribution, members, nil)
+	builder, err := distribution.NewBuilder(p.Routing.Distribution, members)
+	if err != nil {
+		return nil, fmt.Errorf("pool %s: %w", p.Name, err)
+	}
+	whole, err := builder.Build(nil)
 	if err != nil {
 		return nil, fmt.Errorf("pool %s: %w", p.Name, err)
 	}
@@ -93,12 +96,11 @@ func New(p *config.Pool, options Options) (*Pool, error) {
 		tag:       p.Routing.HashTag,
 		oneServer: len(members) == 1,
 		random:    p.Routing.Distribution == "random",
-		kind:      p.Routing.Distribution,
-		members:   members,
 		policy:    p.Health,
 		returned:  options.Returned,
 		alert:     make([]atomic.Bool, len(members)),
 		servers:   make([]server, len(members)),
+		builder:   builder,
 		whole:     whole,
 		jitter:    rand.New(rand.NewPCG(options.Seed, 0)),
 	}

@@ -203,3 +203,26 @@ func BenchmarkHashAndPick(b *testing.B) {
 		p.Succeeded(server, 1, 0)
 	}
 }
+
+// An ejection and a return as the worker that causes them pays for them, with
+// one server more out each time, so that no distribution is remembered.
+func BenchmarkEject(b *testing.B) {
+	for _, count := range []int{100, 1000} {
+		b.Run(fmt.Sprintf("ketama/servers=%d", count), func(b *testing.B) {
+			c := modulaPool(count)
+			c.Routing.Distribution, c.Health.FailureLimit = "ketama", 1
+			p := mustNew(b, c)
+			b.ReportAllocs()
+			server, now := 0, int64(0)
+			for b.Loop() {
+				if p.Failed(server, now, 0, "refused").Outcome != Ejected {
+					b.Fatal("not ejected")
+				}
+				if server++; server == count-1 {
+					server, now = 0, now+retry
+					p.Pick(0, now, 0)
+				}
+			}
+		})
+	}
+}

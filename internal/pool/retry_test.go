@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -142,8 +141,18 @@ func TestFloor(t *testing.T) {
 		servers, percent int
 		ejected          int
 	}{
-		{4, 0, 4}, {4, 1, 3}, {4, 25, 3}, {4, 26, 2}, {4, 50, 2}, {4, 75, 1}, {4, 76, 0}, {4, 100, 0},
-		{3, 34, 1}, {3, 33, 2}, {1, 0, 1}, {1, 1, 0},
+		{4, 0, 4},
+		{4, 1, 3},
+		{4, 25, 3},
+		{4, 26, 2},
+		{4, 50, 2},
+		{4, 75, 1},
+		{4, 76, 0},
+		{4, 100, 0},
+		{3, 34, 1},
+		{3, 33, 2},
+		{1, 0, 1},
+		{1, 1, 0},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%d%% of %d", tt.percent, tt.servers), func(t *testing.T) {
@@ -199,7 +208,11 @@ func TestSuccessOfAServerThatTheFloorKeptIn(t *testing.T) {
 		p.Failed(0, 0, 0, "timed out")
 	}
 	p.Succeeded(0, 7, 0)
-	if got := p.States(7)[0]; got.String() != "in" || got.Failures != 0 || got.Since != 7 || !strings.Contains(got.Cause, "timed out") {
-		t.Errorf("state %+v", got)
+	if got, want := p.States(7)[0], (State{Since: 7, Cause: "timed out"}); got != want {
+		t.Errorf("state %+v, want %+v", got, want)
+	}
+	p.Failed(0, 8, 0, "refused")
+	if got := p.States(8)[0].String(); got != "failing" {
+		t.Errorf("state %q after one more failure", got)
 	}
 }

@@ -158,7 +158,7 @@ func (p *Pool) distribute(in []bool) distribution.Distribution {
 		*latest, *other = *other, *latest
 	}
 	if !slices.Equal(latest.in, in) {
-		owner, err := distribution.New(p.kind, p.members, in)
+		owner, err := p.builder.Build(in)
 		if err != nil {
 			panic(fmt.Sprintf("BUG: a part of a pool that New accepted: %v", err))
 		}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -65,6 +66,8 @@ func (g *generation) find(name string, protocol config.Protocol) *sharedPool {
 	return nil
 }
 
+var errLeaving = errors.New("the process is about to end, or hands its clients over to another")
+
 // Apply goes over to a new configuration: see Change. It waits until all workers have. It must not be called by a worker.
 func (p *Proxy) Apply(conf *config.Config) error {
 	done := make(chan error, 1)
@@ -88,6 +91,10 @@ func (p *Proxy) Apply(conf *config.Config) error {
 func (p *Proxy) Change(conf *config.Config, done func(error)) {
 	first := p.workers[0]
 	first.loop.Post(func() {
+		if first.departure != nil {
+			done(errLeaving)
+			return
+		}
 		next, err := newGeneration(conf, first.generation, first.loop.Outside(), p.log)
 		if err != nil {
 			done(err)

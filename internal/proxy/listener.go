@@ -56,9 +56,7 @@ func (p *Proxy) newListener(sp *sharedPool, inherited func(config.Address) evloo
 		}
 	}
 	l = &listener{proxy: p, address: conf.Address, pool: sp}
-	if path := conf.Address.Path; path != "" {
-		l.file, _ = os.Lstat(path) // without it the path is left alone at the end
-	}
+	l.ownFile(true)
 	l.socket, err = w.loop.Accept(socket, acceptOptions(sp.conf), l)
 	if err != nil {
 		l.close()
@@ -114,6 +112,14 @@ func (l *listener) serve(sp *sharedPool) {
 		}
 	}
 	l.pool = sp
+}
+
+// ownFile makes the file at the path of a unix socket the listener's, to be removed with it, or another process's.
+func (l *listener) ownFile(own bool) {
+	l.file = nil
+	if path := l.address.Path; own && path != "" {
+		l.file, _ = os.Lstat(path) // without it the path is left alone
+	}
 }
 
 // close stops listening. The path of a unix socket is taken away, unless another process has put its own there.

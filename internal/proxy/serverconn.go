@@ -224,8 +224,17 @@ func (s *serverConn) rest() {
 	}
 }
 
+// maxGreeting bounds an answer of the greeting, which is OK or an error.
+const maxGreeting = 16 << 10
+
 // greeted takes a piece of an answer of the greeting.
 func (s *serverConn) greeted(piece []byte, done bool) {
+	if len(s.greetingText)+len(piece) > maxGreeting {
+		s.conn.Close()
+		s.worker.logServer(s.server, "server sent an endless answer to "+s.greeting[0].name)
+		s.fail(failProtocol)
+		return
+	}
 	s.greetingText = append(s.greetingText, piece...)
 	if !done {
 		return

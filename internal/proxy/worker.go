@@ -30,7 +30,7 @@ type worker struct {
 	lingered  func()       // one of the latter is gone
 	departure *departure   // set while all clients are to leave
 	deserted  bool         // and the last one has
-	resuming  *client      // those to read from again at the end of the batch
+	resuming  []*client    // those to read from again at the end of the batch
 	load      atomic.Int64 // how many clients; the worker that accepts reads it
 	serial    uint32
 	heldMark  int // stands in for client_buffer where that is more: while memory is short
@@ -45,6 +45,7 @@ type worker struct {
 
 	intake       *intake // parses requests that come whole
 	freeIntakes  *intake
+	freeBacklogs *backlog
 	freeRequests *request
 	freeCount    int
 	freeFamilies *family
