@@ -30,9 +30,9 @@ func (s *simulation) checkBound(i int, c *client, held int) {
 	if held > bound {
 		s.fail("worker %d holds %d bytes for a client of %s; its mark is %d, its bound %d", i, held, c.pool.name(), mark, bound)
 	}
-	if limit := c.pool.conf.Limits.ClientBufferLimit; limit > 0 && !c.overflowed && !c.gone {
+	if limit := p.bufferLimit; limit > 0 && !c.overflowed && !c.gone {
 		if waiting := c.collected + c.conn.Unsent(); waiting-c.largestResponse() > limit {
-			s.fail("worker %d has %d bytes waiting for a client of %s, which shall be closed above %d", i, waiting, c.pool.name(), limit)
+			s.fail("worker %d has %d bytes waiting for a client of %s, which shall be closed above %d; the largest response is %d", i, waiting, c.pool.name(), limit, c.largestResponse())
 		}
 	}
 }
