@@ -16,22 +16,25 @@ type gift struct {
 	outcome func(taken bool)
 }
 
-// Give hands a client over. It does not wait: clients queue up. outcome is called once, from another goroutine: with true
-// when the new process has the client, which is the new process's alone from then on, or with false when it is dead or the
-// client too large to go. Until then FD must stay open and nobody may read from it; afterwards it is the caller's, to be
-// closed or to go on with.
+// Give hands a client over. It does not wait: clients queue up. outcome is called once, maybe before Give returns: with true
+// when the new process has the client, which is the new process's alone from then on, or with false when it takes no more,
+// or the client is too large to go. Until then FD must stay open and nobody may read from it; afterwards it is the caller's,
+// to be closed or to go on with. When Done is closed, all outcomes of earlier calls are known.
 func (s *Successor) Give(c Client, outcome func(taken bool)) {
+	if !s.enqueue(gift{c, outcome}) {
+		outcome(false)
+	}
+}
+
+func (s *Successor) enqueue(g gift) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending {
-		panic("BUG: Give after End")
+	if s.err != nil || s.finished || len(g.client.State) > MaxState || len(g.client.Pool) > maxName {
+		return false
 	}
-	if s.err != nil || len(c.State) > MaxState || len(c.Pool) > maxName {
-		go outcome(false)
-		return
-	}
-	s.queue = append(s.queue, gift{c, outcome})
+	s.queue = append(s.queue, g)
 	s.changed.Broadcast()
+	return true
 }
 
 // End says that no more clients follow. Done is closed when the new process has all of them.
@@ -151,6 +154,10 @@ func (s *Successor) receipt() bool {
 		return false
 	}
 	outcome := s.sent[0].outcome
+	s.mu.Unlock()
+	outcome(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.sent[0] = gift{}
 	if s.sent = s.sent[1:]; len(s.sent) > 0 {
 		s.expectReceipt()
@@ -158,8 +165,6 @@ func (s *Successor) receipt() bool {
 		_ = s.channel.conn.SetReadDeadline(time.Time{}) // no hurry
 	}
 	s.changed.Broadcast()
-	s.mu.Unlock()
-	outcome(true)
 	return true
 }
 
@@ -183,13 +188,13 @@ func (s *Successor) fail(err error) {
 	s.err = err
 	back := append(s.sent, s.queue...)
 	s.sent, s.queue = nil, nil
-	close(s.done)
 	s.changed.Broadcast()
 	s.mu.Unlock()
 	s.channel.close()
 	for _, g := range back {
 		g.outcome(false)
 	}
+	close(s.done)
 }
 
 // verdict tells what became of a new process whose connection ended with err. One that takes too long is killed: it would
