@@ -75,6 +75,7 @@ func nutmegBinary(t testing.TB) string {
 // Nutmeg is a running daemon. Its methods may be called from any goroutine, except those that end it.
 type Nutmeg struct {
 	t         testing.TB
+	program   string
 	dir       string
 	listening []string // addresses of the pools, in the order of the configuration
 	statsAddr string
@@ -87,11 +88,17 @@ type Nutmeg struct {
 // becomes an address on a free port; args are added to the command line. The daemon ends with t, and has to end well.
 func startNutmeg(t testing.TB, yaml string, args ...string) *Nutmeg {
 	t.Helper()
+	return startNutmegAt(t, nutmegBinary(t), yaml, args...)
+}
+
+// startNutmegAt is startNutmeg with the daemon's program, or another, at a path of its own.
+func startNutmegAt(t testing.TB, program, yaml string, args ...string) *Nutmeg {
+	t.Helper()
 	for strings.Contains(yaml, "{listen}") {
 		yaml = strings.Replace(yaml, "{listen}", "127.0.0.1:"+strconv.Itoa(testkit.FreePort(t)), 1)
 	}
 	dir := shortDir(t)
-	n := &Nutmeg{t: t, dir: dir, exited: make(chan struct{})}
+	n := &Nutmeg{t: t, program: program, dir: dir, exited: make(chan struct{})}
 	for _, m := range listenLine.FindAllStringSubmatch(yaml, -1) {
 		n.listening = append(n.listening, m[1])
 	}
@@ -116,7 +123,7 @@ func (n *Nutmeg) start(args []string) {
 		n.t.Fatal(err)
 	}
 	defer func() { _ = output.Close() }() // the daemon has a descriptor of its own
-	n.cmd = exec.Command(nutmegBinary(n.t), args...)
+	n.cmd = exec.Command(n.program, args...)
 	n.cmd.Dir, n.cmd.Stdout, n.cmd.Stderr = n.dir, output, output
 	n.cmd.SysProcAttr = dieWithParent()
 	started := make(chan error)
