@@ -76,6 +76,7 @@ func nutmegBinary(t testing.TB) string {
 type Nutmeg struct {
 	t         testing.TB
 	program   string
+	files     []*os.File
 	dir       string
 	listening []string // addresses of the pools, in the order of the configuration
 	statsAddr string
@@ -88,17 +89,18 @@ type Nutmeg struct {
 // becomes an address on a free port; args are added to the command line. The daemon ends with t, and has to end well.
 func startNutmeg(t testing.TB, yaml string, args ...string) *Nutmeg {
 	t.Helper()
-	return startNutmegAt(t, nutmegBinary(t), yaml, args...)
+	return startNutmegAt(t, nutmegBinary(t), nil, yaml, args...)
 }
 
-// startNutmegAt is startNutmeg with the daemon's program, or another, at a path of its own.
-func startNutmegAt(t testing.TB, program, yaml string, args ...string) *Nutmeg {
+// startNutmegAt is startNutmeg with the daemon's program, or another, at a path of its own, and files that it gets as
+// descriptors from 3 on.
+func startNutmegAt(t testing.TB, program string, files []*os.File, yaml string, args ...string) *Nutmeg {
 	t.Helper()
 	for strings.Contains(yaml, "{listen}") {
 		yaml = strings.Replace(yaml, "{listen}", "127.0.0.1:"+strconv.Itoa(testkit.FreePort(t)), 1)
 	}
 	dir := shortDir(t)
-	n := &Nutmeg{t: t, program: program, dir: dir, exited: make(chan struct{})}
+	n := &Nutmeg{t: t, program: program, files: files, dir: dir, exited: make(chan struct{})}
 	for _, m := range listenLine.FindAllStringSubmatch(yaml, -1) {
 		n.listening = append(n.listening, m[1])
 	}
@@ -125,6 +127,7 @@ func (n *Nutmeg) start(args []string) {
 	defer func() { _ = output.Close() }() // the daemon has a descriptor of its own
 	n.cmd = exec.Command(n.program, args...)
 	n.cmd.Dir, n.cmd.Stdout, n.cmd.Stderr = n.dir, output, output
+	n.cmd.ExtraFiles = n.files
 	n.cmd.SysProcAttr = dieWithParent()
 	started := make(chan error)
 	go func() {
