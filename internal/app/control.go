@@ -67,8 +67,8 @@ func (d *daemonProcess) terminate() {
 		return
 	case !handing: // else clients are leaving already, and another process is the service
 		d.notice("draining: what clients have begun is finished first", "drain_timeout", d.conf().Global.DrainTimeout)
-		d.leaveOffice("draining")
 		d.proxy.Drain()
+		d.leaveOffice("draining")
 	}
 	go d.stopLate()
 }
@@ -88,7 +88,8 @@ func (d *daemonProcess) stopLate() {
 
 // interrupt ends the process at once, with another exit code, as twemproxy does.
 func (d *daemonProcess) interrupt() {
-	if _, handing := d.control.stop(1); !handing {
+	_, handing := d.control.stop(1)
+	if !handing {
 		d.leaveOffice("stopping")
 	}
 	d.proxy.Stop()
@@ -96,10 +97,10 @@ func (d *daemonProcess) interrupt() {
 
 // leaveOffice tells all who should know that this process is about to end.
 func (d *daemonProcess) leaveOffice(status string) {
-	d.tell(systemd.Stopping(status))
 	if p := d.options.Predecessor; p != nil {
 		p.Stop() // it shall not go on in this one's place
 	}
+	d.tell(systemd.Stopping(status))
 }
 
 // reload reads the configuration file again.
