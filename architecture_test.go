@@ -39,7 +39,7 @@ var rooms = map[string]string{
 	"evloop":       "buffer golang.org/x/sys",
 	"proxy":        "buffer command config evloop memcache pool resp stats",
 	"admin":        "config stats",
-	"app":          "admin config daemon evloop logfile proxy",
+	"app":          "admin config daemon evloop logfile plan proxy",
 	"testkit":      "",
 	"testkit/sim":  "buffer evloop",
 	"demo":         "github.com/alicebob/miniredis/v2",

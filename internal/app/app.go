@@ -100,7 +100,7 @@ func (d *daemonProcess) open(o Options, conf *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if d.proxy, err = proxy.New(conf, outsides, d.log); err != nil {
+	if d.proxy, err = proxy.New(withLimits(conf, len(outsides), d.log), outsides, d.log); err != nil {
 		return err
 	}
 	if err = d.proxy.Listen(nil); err != nil {

@@ -67,11 +67,11 @@ func placesOtherwise(from, to *config.Pool) bool {
 // keys that hold the old one or the new one are samples of their own: how many
 // of the real keys hold one, nobody knows.
 func compareKeys(from, to *config.Pool, sample int) ([]Keys, error) {
-	before, err := pool.New(from)
+	before, err := pool.New(from, pool.Options{})
 	if err != nil {
 		return nil, err
 	}
-	after, err := pool.New(to)
+	after, err := pool.New(to, pool.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,7 @@ func (p *Proxy) depart(d *departure) {
 	first.loop.Post(func() {
 		for _, l := range p.listeners {
 			l.socket.Pause()
+			l.ownFile(d.give == nil) // else it is for the other proxy
 		}
 		for _, w := range p.workers[1:] { // behind the clients that the first worker has given them
 			w.loop.Post(func() { w.seeOff(d) })
@@ -63,6 +64,7 @@ func (p *Proxy) Resume() {
 	first.loop.Post(func() {
 		for _, l := range p.listeners {
 			l.socket.Resume()
+			l.ownFile(true)
 		}
 		for _, w := range p.workers {
 			w.loop.Post(w.stay)
@@ -105,9 +107,9 @@ func (c *client) takeLeave() {
 	switch {
 	case d == nil || c.leaving || c.ended:
 		return // it stays, or leaves by itself
-	case c.unparsed.Len() > 0:
+	case c.unparsed != nil:
 		return // which has been taken from the client
-	case d.give == nil && c.cut != nil, c.cut != nil && c.cut.rope.Len() > mostInput:
+	case d.give == nil && c.cut != nil, c.cut != nil && (c.cut.skips || c.cut.rope.Len() > mostInput):
 		return // the rest of the request comes first
 	case d.give == nil:
 		c.leave()
@@ -132,7 +134,6 @@ func (c *client) handOver(d *departure) {
 		panic(fmt.Sprintf("BUG: the state of a client cannot be written: %v", err))
 	}
 	handed := Handed{Socket: c.conn.Release(), Pool: c.pool.name(), State: text}
-	c.worker.guests--
 	c.vanish()
 	d.give(handed)
 }

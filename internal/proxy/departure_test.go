@@ -75,50 +75,6 @@ func (a *arena) successor(conf *config.Config, workers int) *Proxy {
 	return p
 }
 
-// handOver has a second proxy take everything over from the first.
-func (a *arena) handOver(workers int) {
-	old := a.proxy
-	next := a.successor(old.workers[0].generation.conf, workers)
-	for _, w := range next.workers {
-		w.heldMark = old.workers[0].heldMark
-	}
-	a.loops = append(a.loops, next.Loops()...)
-	a.proxy = next
-	old.HandOver(func(h Handed) {
-		if err := next.Adopt(h); err != nil {
-			a.fail("%v", err)
-		}
-	})
-}
-
-func TestHandOverKeepsClients(t *testing.T) {
-	for _, l := range languages {
-		t.Run(l.protocol(), func(t *testing.T) {
-			forSeeds(t, func(t *testing.T, seed uint64) {
-				settings := ""
-				if l == (redisLanguage{}) && seed%2 == 1 {
-					settings = "  redis_auth: sesame\n"
-				}
-				a := newArena(t, seed, l, 3, 1+int(seed%3), settings)
-				for range 8 {
-					a.addClient(150)
-				}
-				a.loiter(50, a.leaveSomehow)
-				for range 5 { // each proxy takes over when the one before is gone
-					if err := a.RunFor(a.loops, time.Duration(a.Random().Int64N(int64(15*time.Millisecond)))); err != nil {
-						t.Fatal(err)
-					}
-					old := a.proxy
-					a.handOver(1 + a.Random().IntN(3))
-					a.until("the old proxy to end", func() bool { return a.failure != "" || old.ended() })
-				}
-				a.run(time.Minute)
-				a.finish()
-			})
-		})
-	}
-}
-
 func TestResumeAfterHandOver(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 2, 2, "")
 	stays, goes := a.call(proxyAddress), a.call(proxyAddress)

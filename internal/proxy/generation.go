@@ -1,10 +1,13 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 
 	"nutmeg/internal/config"
+	"nutmeg/internal/evloop"
 	"nutmeg/internal/pool"
 	"nutmeg/internal/stats"
 )
@@ -28,17 +31,23 @@ type sharedPool struct {
 type census struct{ clients atomic.Int64 }
 
 // newGeneration builds what conf describes on top of the generation before, nil at first.
-func newGeneration(conf *config.Config, before *generation) (*generation, error) {
+func newGeneration(conf *config.Config, before *generation, outside evloop.Outside, log *slog.Logger) (*generation, error) {
 	g := &generation{conf: conf}
 	for i := range conf.Pools {
 		c := &conf.Pools[i]
-		health, err := pool.New(c)
+		sayReturned := func(server, _ int, _ int64) {
+			log.Warn("server returned", "pool", c.Name, "server", c.Servers[server].Name)
+		}
+		health, err := pool.New(c, pool.Options{Seed: outside.Random(), Returned: sayReturned})
 		if err != nil {
 			return nil, fmt.Errorf("pool %s: %w", c.Name, err)
 		}
 		sp := sharedPool{conf: c, health: health, census: &census{}}
 		if old := before.find(c.Name, c.Protocol); old != nil {
 			sp.census = old.census
+			for _, server := range health.Inherit(old.health, pool.SameServers(c, old.conf), outside.Now()) {
+				sayReturned(server, 0, 0)
+			}
 		}
 		g.pools = append(g.pools, sp)
 	}
@@ -56,6 +65,8 @@ func (g *generation) find(name string, protocol config.Protocol) *sharedPool {
 	}
 	return nil
 }
+
+var errLeaving = errors.New("the process is about to end, or hands its clients over to another")
 
 // Apply goes over to a new configuration: see Change. It waits until all workers have. It must not be called by a worker.
 func (p *Proxy) Apply(conf *config.Config) error {
@@ -80,7 +91,11 @@ func (p *Proxy) Apply(conf *config.Config) error {
 func (p *Proxy) Change(conf *config.Config, done func(error)) {
 	first := p.workers[0]
 	first.loop.Post(func() {
-		next, err := newGeneration(conf, first.generation)
+		if first.departure != nil {
+			done(errLeaving)
+			return
+		}
+		next, err := newGeneration(conf, first.generation, first.loop.Outside(), p.log)
 		if err != nil {
 			done(err)
 			return
@@ -103,6 +118,7 @@ func (p *Proxy) Change(conf *config.Config, done func(error)) {
 		for _, w := range p.workers[1:] {
 			w.loop.Post(func() { change(w) })
 		}
+		p.setLimits(&conf.Global)
 		p.listenTo(next, opened)
 		change(first)
 	})
@@ -138,6 +154,7 @@ func (w *worker) enter(next *generation) {
 		p.end()
 	}
 	w.resolver.schedule()
+	w.limitsChanged()
 }
 
 // makeRoom makes the scratch that is kept by server large enough. It is all zero between requests.

@@ -56,9 +56,7 @@ func (p *Proxy) newListener(sp *sharedPool, inherited func(config.Address) evloo
 		}
 	}
 	l = &listener{proxy: p, address: conf.Address, pool: sp}
-	if path := conf.Address.Path; path != "" {
-		l.file, _ = os.Lstat(path) // without it the path is left alone at the end
-	}
+	l.ownFile(true)
 	l.socket, err = w.loop.Accept(socket, acceptOptions(sp.conf), l)
 	if err != nil {
 		l.close()
@@ -116,6 +114,14 @@ func (l *listener) serve(sp *sharedPool) {
 	l.pool = sp
 }
 
+// ownFile makes the file at the path of a unix socket the listener's, to be removed with it, or another process's.
+func (l *listener) ownFile(own bool) {
+	l.file = nil
+	if path := l.address.Path; own && path != "" {
+		l.file, _ = os.Lstat(path) // without it the path is left alone
+	}
+}
+
 // close stops listening. The path of a unix socket is taken away, unless another process has put its own there.
 func (l *listener) close() {
 	if l.socket != nil {
@@ -133,7 +139,11 @@ func (l *listener) close() {
 func (l *listener) Accepted(s evloop.Socket) {
 	sp, first := l.pool, l.proxy.workers[0]
 	if limit := int64(sp.conf.ClientConnections); limit > 0 && sp.census.clients.Load() >= limit {
-		first.poolOf[sp.census].turnAway(s)
+		first.poolOf[sp.census].turnAway(s, limit)
+		return
+	}
+	if limit := l.proxy.maxClients.Load(); limit > 0 && l.proxy.clients() >= limit {
+		first.poolOf[sp.census].turnAway(s, limit)
 		return
 	}
 	l.proxy.assign(sp.census, s, nil)
@@ -174,5 +184,5 @@ func (p *Proxy) Listeners(ctx context.Context) (map[config.Address]evloop.Socket
 
 // AcceptFailed says that the process has no descriptor for another client.
 func (l *listener) AcceptFailed(err error) {
-	l.proxy.log.Warn("cannot accept clients for a moment; raise the limit of open files (ulimit -n)", "pool", l.pool.conf.Name, "cause", err)
+	l.proxy.workers[0].poolOf[l.pool.census].reached(limitDescriptors, nil, "cause", err)
 }

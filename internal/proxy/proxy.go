@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"nutmeg/internal/config"
 	"nutmeg/internal/evloop"
@@ -31,18 +32,23 @@ type Proxy struct {
 	log       *slog.Logger
 	workers   []*worker
 	listeners listeners // of the first worker, and of its goroutine only
-	running   sync.WaitGroup
-	stopped   chan struct{}
-	stop      sync.Once
+
+	maxClients atomic.Int64 // of all pools; 0 = no limit
+	memory     memory
+
+	running sync.WaitGroup
+	stopped chan struct{}
+	stop    sync.Once
 }
 
 // New returns a proxy with one worker for each outside. It owns the outsides from then on. Nothing is opened yet.
 func New(conf *config.Config, outsides []evloop.Outside, log *slog.Logger) (*Proxy, error) {
-	first, err := newGeneration(conf, nil)
+	first, err := newGeneration(conf, nil, outsides[0], log)
 	if err != nil {
 		return nil, err
 	}
 	p := &Proxy{log: log, listeners: listeners{}, stopped: make(chan struct{})}
+	p.setLimits(&conf.Global)
 	for i, outside := range outsides {
 		w := newWorker(p, i, outside)
 		w.enter(first)
@@ -164,6 +170,15 @@ func (p *Proxy) snapshot(ctx context.Context) (*config.Config, *stats.Worker, er
 }
 
 var errStopping = errors.New("the proxy is stopping")
+
+// clients is how many clients all workers have, and those that are on their way to them.
+func (p *Proxy) clients() int64 {
+	var sum int64
+	for _, w := range p.workers {
+		sum += w.load.Load()
+	}
+	return sum
+}
 
 // leastLoaded is the worker with the fewest clients.
 func (p *Proxy) leastLoaded() *worker {

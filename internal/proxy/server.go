@@ -18,6 +18,8 @@ type server struct {
 	index   int        // in the pool
 	health  *pool.Pool // of which index is part
 	stats   *stats.Server
+	retry   evloop.Timer // of a server that is out: when to probe it, or to give the probe up
+	probing *serverConn  // which has a probe to answer
 	lane    lane
 	era     int // counts how often the lane was renewed
 	retired int // connections that only finish what they have begun
@@ -74,15 +76,16 @@ func (s *server) retire() {
 //
 // A client's requests all take the same connection, so that they stay in order. A request above the mark of what may be
 // held for the client takes the one for large requests if nothing else of the client is on its way: it is alone
-// then until its response has come, because above its mark nothing more is taken from a client.
+// then until its response has come.
 func (s *server) connFor(c *client, size int) *serverConn {
 	i, n := 0, len(s.lane.conns)-1
 	switch {
-	case size > c.worker.heldMark && c.held == 0:
+	case size > c.mark() && c.held == 0:
 		i = n
 	case n > 1:
 		i = int(c.serial) % n
 	}
+	c.alone = i == n
 	if conn := s.lane.conns[i]; conn != nil {
 		return conn
 	}
@@ -143,6 +146,12 @@ func (w *worker) dropConn(s *serverConn) {
 	}
 }
 
+// end lets go of a server that is not in the configuration any more.
+func (s *server) end() {
+	s.pool.worker.loop.Disarm(&s.retry)
+	s.retire()
+}
+
 func (s *server) count(cause *failure, connected bool) {
 	if connected {
 		s.stats.Connections--
@@ -156,17 +165,6 @@ func (s *server) count(cause *failure, connected bool) {
 	default:
 		s.stats.Err++
 	}
-}
-
-// failed counts a failure of the server towards its ejection.
-func (s *server) failed() {
-	w := s.pool.worker
-	if !s.health.Failed(s.index, w.loop.Now()) {
-		return
-	}
-	s.stats.EjectedAt = w.loop.Outside().Wall().UnixMicro()
-	s.pool.stats.ServerEjects++
-	w.log.Warn("server ejected", "pool", s.pool.name(), "server", s.conf.Name, "for", s.pool.conf.Health.RetryTimeout)
 }
 
 // refuse answers r, which has no response, with the cause.

@@ -21,9 +21,14 @@ type serverConn struct {
 	previous, next *serverConn // the worker's connections
 
 	queue    connQueue
+	pending  int           // requests in the queue
 	waiting  buffer.Buffer // requests that came before the connection was ready
 	appended uint64        // bytes ever put into the output, or into waiting
 	timer    evloop.Timer
+
+	crowd       crowd    // who is not read from because of what is in the queue
+	overload    *failure // what requests are refused with, once one was
+	overloadKey string   // the limit that it names
 
 	redis    resp.ResponseParser
 	memcache struct {
@@ -72,11 +77,15 @@ func (s *serverConn) enqueue(r *request, n int) {
 		}
 	}
 	s.queue.push(r)
+	s.pending++
 	st := s.server.stats
 	st.Requests++
 	st.RequestBytes += int64(n)
 	if s.ready {
 		s.conn.Send(nil)
+	}
+	if s.crowded() {
+		s.holdBack(r.sender())
 	}
 }
 
@@ -168,6 +177,7 @@ func (s *serverConn) Received(data []byte) {
 		default:
 			if r := s.queue.oldest; r.wanted() {
 				s.worker.store(&r.response, piece, input{whole: whole})
+				r.collect(len(piece))
 			}
 		}
 	}
@@ -176,17 +186,24 @@ func (s *serverConn) Received(data []byte) {
 // responded ends the oldest request with the last piece of its response.
 func (s *serverConn) responded(piece []byte) {
 	r := s.queue.pop()
+	s.pending--
+	s.relieve()
 	w := s.worker
 	size := len(piece)
 	if r.response.Len() > 0 {
 		r.response.Append(&w.loop.Chunks, piece)
+		r.collect(len(piece))
 		size = r.response.Len()
 		piece = nil
 	}
-	if s.server.pool.protocol.inspect(s, r, piece) {
-		s.server.health.Succeeded(s.server.index)
-	} else {
-		s.server.failed()
+	unwell := s.server.pool.protocol.inspect(s, r, piece)
+	switch {
+	case r.probe:
+		s.server.probed(unwell)
+	case unwell == "":
+		s.server.health.Succeeded(s.server.index, w.loop.Now(), w.index)
+	default:
+		s.server.failed(unwell)
 	}
 	if r.wanted() {
 		s.server.stats.Responses++
@@ -207,8 +224,17 @@ func (s *serverConn) rest() {
 	}
 }
 
+// maxGreeting bounds an answer of the greeting, which is OK or an error.
+const maxGreeting = 16 << 10
+
 // greeted takes a piece of an answer of the greeting.
 func (s *serverConn) greeted(piece []byte, done bool) {
+	if len(s.greetingText)+len(piece) > maxGreeting {
+		s.conn.Close()
+		s.worker.logServer(s.server, "server sent an endless answer to "+s.greeting[0].name)
+		s.fail(failProtocol)
+		return
+	}
 	s.greetingText = append(s.greetingText, piece...)
 	if !done {
 		return
@@ -239,8 +265,8 @@ func (s *serverConn) EOF() {
 // Closed says that the connection failed, or could not be made.
 func (s *serverConn) Closed(err error) { s.fail(failureOf(err)) }
 
-// Flushed is of no interest: clients are held back, connections to servers are not.
-func (s *serverConn) Flushed() {}
+// Flushed says that requests have left. It is asked for while there are clients who wait for that.
+func (s *serverConn) Flushed() { s.relieve() }
 
 // fail ends the closed connection: every request in its queue is answered with the cause.
 func (s *serverConn) fail(cause *failure) {
@@ -251,6 +277,7 @@ func (s *serverConn) fail(cause *failure) {
 	w, sv := s.worker, s.server
 	w.loop.Disarm(&s.timer)
 	s.waiting.Reset(s.chunks())
+	s.relieve()
 	w.dropConn(s)
 	if s.slot >= 0 {
 		sv.lane.conns[s.slot] = nil
@@ -263,7 +290,10 @@ func (s *serverConn) fail(cause *failure) {
 	for s.queue.oldest != nil {
 		r := s.queue.pop()
 		pending++
-		r.response.Reset(s.chunks())
+		if r.probe {
+			sv.probed(cause.text)
+		}
+		w.dropResponse(r)
 		w.refuse(r, sv.pool, cause)
 	}
 	if cause == failShutdown || cause == failRetired {
@@ -275,7 +305,7 @@ func (s *serverConn) fail(cause *failure) {
 	}
 	w.logServer(sv, "server connection failed", "cause", cause, "requests", pending)
 	if cause.kind != failureLocal { // a crowd of clients that takes all descriptors must not eject every server
-		sv.failed()
+		sv.failed(cause.text)
 	}
 }
 

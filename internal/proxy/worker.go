@@ -30,13 +30,22 @@ type worker struct {
 	lingered  func()       // one of the latter is gone
 	departure *departure   // set while all clients are to leave
 	deserted  bool         // and the last one has
-	resuming  *client      // those to read from again at the end of the batch
+	resuming  []*client    // those to read from again at the end of the batch
 	load      atomic.Int64 // how many clients; the worker that accepts reads it
 	serial    uint32
-	heldMark  int // heldBytes, but in tests
+	heldMark  int // stands in for client_buffer where that is more: while memory is short
+
+	relieved     *serverConn // those whose crowd goes on at the end of the batch
+	sweep        sweep
+	quiet        [numLimits]quiet
+	requests     int   // in use
+	published    int64 // of the sum of what all workers hold, the worker's part
+	pressure     pressure
+	starvedSince int64
 
 	intake       *intake // parses requests that come whole
 	freeIntakes  *intake
+	freeBacklogs *backlog
 	freeRequests *request
 	freeCount    int
 	freeFamilies *family
@@ -58,7 +67,8 @@ type worker struct {
 }
 
 func newWorker(p *Proxy, index int, outside evloop.Outside) *worker {
-	w := &worker{proxy: p, index: index, log: p.log, context: context.Background(), heldMark: heldBytes}
+	w := &worker{proxy: p, index: index, log: p.log, context: context.Background(), heldMark: pressureMarks[pressureNone]}
+	w.sweep.worker = w
 	w.loop = evloop.New(outside, w)
 	w.intake = w.newIntake()
 	w.stats = &stats.Worker{}
@@ -76,17 +86,11 @@ const (
 	returnBytes = 8 << 20
 )
 
-// BatchDone reads again from clients that were held back, once what they held has become less.
+// BatchDone does what is done once for all that a batch brought.
 func (w *worker) BatchDone() {
-	for c := w.resuming; c != nil; c = w.resuming {
-		w.resuming = c.nextResuming
-		c.nextResuming = nil
-		c.resuming = false
-		if !c.gone {
-			c.resume()
-		}
-	}
+	w.resumeClients()
 	w.checkDeserted()
+	w.weigh()
 	w.trimScratch()
 	if w.loop.Chunks.Idle() > keptBytes && !w.trim.Armed() {
 		w.loop.Arm(&w.trim, w.loop.Now()+trimInterval, w)
@@ -171,7 +175,6 @@ func (w *worker) shutdown() {
 		next := c.next
 		c.conn.Close()
 		c.depart(true)
-		w.guests--
 		c = next
 	}
 	if w.index == 0 {

@@ -26,14 +26,18 @@ type protocol interface {
 	request(c *client, data []byte, source input) int
 	// response takes one response, or the part of it that has come, off the front of data.
 	response(s *serverConn, data []byte) (n int, done bool, err error)
-	// inspect looks at a whole response, of which flat is all unless nil. It reports whether the server seems well.
-	inspect(s *serverConn, r *request, flat []byte) bool
+	// inspect looks at a whole response, of which flat is all unless nil. It says what ails the server, "" if it seems well.
+	inspect(s *serverConn, r *request, flat []byte) (unwell string)
 	// merge makes the response of a parent whose children all have theirs.
 	merge(p *workerPool, parent *request)
 	// appendFailure appends the error that tells a client the cause.
 	appendFailure(dst []byte, cause *failure) []byte
 	// greeting is what a new connection begins with, and the answers that it gets.
 	greeting() (hello []byte, steps []greeting)
+	// probe is a request that any server that is well can answer, and the kind of request that it is.
+	probe() (request string, expects uint8)
+	// tooSlow tells a client that its request took too long to come, and closes it. What has come of it is dropped already.
+	tooSlow(c *client)
 	// tooManyClients is the error that a client is turned away with.
 	tooManyClients() string
 }
@@ -69,9 +73,10 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	}
 	for _, s := range before {
 		if s.health != p.health {
-			s.retire()
+			s.end()
 		}
 	}
+	p.scheduleProbes()
 }
 
 // dialedDifferently reports whether connections to servers have to be made in another way than before.
@@ -90,7 +95,7 @@ func (p *workerPool) end() {
 		c = next
 	}
 	for _, s := range p.servers {
-		s.retire()
+		s.end()
 	}
 }
 
@@ -104,7 +109,7 @@ func (p *workerPool) pick(key []byte) *server {
 	} else {
 		hash = p.health.Hash(key)
 	}
-	i, ok := p.health.Pick(hash, p.worker.loop.Now())
+	i, ok := p.health.Pick(hash, p.worker.loop.Now(), p.worker.index)
 	if !ok {
 		return nil
 	}
@@ -112,14 +117,18 @@ func (p *workerPool) pick(key []byte) *server {
 }
 
 // forward sends a whole request to a server.
-func (c *client) forward(m *message, sv *server) *request {
+func (c *client) forward(m *message, sv *server, expects uint8) {
 	n := m.size()
 	conn := sv.connFor(c, n)
+	if cause := conn.refusal(); cause != nil {
+		c.replyFailure(cause)
+		return
+	}
 	r := c.worker.newRequest()
+	r.expects = expects
 	m.sendAll(conn)
 	c.accept(r, n)
 	conn.enqueue(r, n)
-	return r
 }
 
 // replyFailure answers a request that cannot be sent to any server.
@@ -131,9 +140,9 @@ func (c *client) replyFailure(cause *failure) {
 }
 
 // turnAway tells a client over the limit why it is closed.
-func (p *workerPool) turnAway(s evloop.Socket) {
+func (p *workerPool) turnAway(s evloop.Socket, limit int64) {
 	w := p.worker
-	w.log.Warn("client refused: client_connections is reached", "pool", p.name(), "client", s.Peer(), "limit", p.conf.ClientConnections)
+	p.reached(limitConnections, s.Peer, "limit", limit)
 	c := &client{worker: w, pool: p, leaving: true, gone: true}
 	if w.loop.Adopt(&c.conn, s, c) == nil {
 		w.guests++
@@ -145,7 +154,8 @@ func (p *workerPool) turnAway(s evloop.Socket) {
 func (p *workerPool) admit(s evloop.Socket) *client {
 	w := p.worker
 	w.serial++
-	c := &client{worker: w, pool: p, serial: w.serial, expected: firstExpected, authenticated: p.conf.RedisAuth == ""}
+	c := &client{worker: w, pool: p, serial: w.serial, expected: firstExpected, guessed: guessedResponses, authenticated: p.conf.RedisAuth == ""}
+	c.watchIdle()
 	c.next = w.clients
 	if c.next != nil {
 		c.next.previous = c
@@ -156,7 +166,6 @@ func (p *workerPool) admit(s evloop.Socket) *client {
 	w.stats.TotalConnections++
 	if err := w.loop.Adopt(&c.conn, s, c); err != nil {
 		w.log.Error("cannot serve a client", "pool", p.name(), "cause", err)
-		w.guests--
 		c.depart(false)
 	}
 	return c
@@ -174,6 +183,7 @@ func (p *workerPool) forget(c *client) {
 		c.next.previous = c.previous
 	}
 	c.previous, c.next = nil, nil
+	w.guests--
 	w.load.Add(-1)
 	p.census.clients.Add(-1)
 	p.stats.ClientConnections--

@@ -1,0 +1,4 @@
+package proxy
+
+// heldBytes is client_buffer's default.
+const heldBytes = 1 << 20
