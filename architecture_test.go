@@ -45,7 +45,7 @@ var rooms = map[string]string{
 	"demo":         "github.com/alicebob/miniredis/v2",
 
 	"cmd/nutmeg":    "app config daemon evloop stats github.com/spf13/pflag",
-	"cmd/nutmegctl": "config demo pool resp github.com/spf13/pflag",
+	"cmd/nutmegctl": "admin config demo plan pool resp github.com/spf13/pflag",
 	"bench":         "testkit golang.org/x/sys github.com/HdrHistogram/hdrhistogram-go github.com/schollz/progressbar/v3",
 }
 
