@@ -61,7 +61,9 @@ func newArena(t *testing.T, seed uint64, l language, servers, workers int, setti
 }
 
 func (a *arena) addServer(address string) {
-	a.servers = append(a.servers, newSimServer(a.World, address, address, a.language, a.fail))
+	s := newSimServer(a.World, address, address, a.language, a.fail)
+	s.whole = true
+	a.servers = append(a.servers, s)
 }
 
 // mendEverything ends all that was done to servers.

@@ -171,9 +171,12 @@ func (s *simulation) mayLose(c *simClient) bool {
 		return true
 	}
 	idle, now := c.pool.idle, s.Now()
-	if idle == 0 || now-c.active < idle-100*time.Millisecond {
+	const crossing = 2 * time.Millisecond // what it sends at the moment at which it is closed is lost
+	switch since := now - c.active; {
+	case idle == 0, since > crossing && since < idle-100*time.Millisecond:
 		return false
+	case c.flight == 0:
+		return true
 	}
-	// What it sends at the moment at which it is closed is lost.
-	return c.flight == 0 || now-time.Duration(c.ops[c.first].sentAt) < 2*time.Millisecond
+	return now-time.Duration(c.ops[c.first].sentAt) < crossing
 }

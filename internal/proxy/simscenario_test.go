@@ -30,23 +30,24 @@ type spell struct {
 
 // simPool is a pool: what the proxy is told of it, its servers, and what its clients may meet.
 type simPool struct {
-	index    int
-	language language
-	servers  []*simServer
-	plans    []serverPlan
-	listen   string // what clients dial
-	listens  string // what the configuration says; the same but for a moment
-	settings string // that stay as they are
-	limits   string // settings that reloads change
-	password string
-	ejects   bool
-	buffer   int           // client_buffer, the largest so far
-	idle     time.Duration // client_idle_timeout, the smallest so far; 0: never
-	timeout  time.Duration // 0: none
-	retry    time.Duration
-	keyForm  int // of keys on the wire
-	most     int // keys of one request, at most
-	big      int // a value of so many has up to maxFiller bytes; 0: none
+	index       int
+	language    language
+	servers     []*simServer
+	plans       []serverPlan
+	listen      string // what clients dial
+	listens     string // what the configuration says; the same but for a moment
+	settings    string // that stay as they are
+	limits      string // settings that reloads change
+	password    string
+	ejects      bool
+	buffer      int           // client_buffer, the largest so far
+	bufferLimit int           // client_buffer_limit, likewise: who is above a new one is closed when the next response comes
+	idle        time.Duration // client_idle_timeout, the smallest so far; 0: never
+	timeout     time.Duration // 0: none
+	retry       time.Duration
+	keyForm     int // of keys on the wire
+	most        int // keys of one request, at most
+	big         int // a value of so many has up to maxFiller bytes; 0: none
 
 	out       bool  // of the configuration
 	absent    bool  // clients may find nobody
@@ -221,9 +222,13 @@ func (p *simPool) drawLimits(r *rand.Rand) {
 		p.overloads = true
 		set("server_buffer", 64<<10)
 	}
-	if oneIn(r, 8) {
+	switch {
+	case oneIn(r, 8):
 		p.limited = true
+		p.bufferLimit = max(p.bufferLimit, buffer)
 		set("client_buffer_limit", buffer)
+	default:
+		p.bufferLimit = 256 << 20
 	}
 	if oneIn(r, 6) {
 		idle := milliseconds(r, 200, 600)

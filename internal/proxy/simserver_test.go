@@ -23,6 +23,7 @@ type simServer struct {
 	unwell   bool          // answers that it cannot serve
 	late     time.Duration // at most so much later than usual it answers
 	service  time.Duration // at most so long it takes for one request
+	whole    bool          // sends what it has to say in one piece
 	requests int           // that it has answered
 	scratch  []byte
 }
@@ -129,7 +130,7 @@ func (c *simSession) deliver() {
 	}
 	r := c.server.world.Random()
 	n := len(c.out)
-	if n > 1 && (c.fate != fateNone || r.IntN(8) == 0) {
+	if n > 1 && (c.fate != fateNone || !c.server.whole && oneIn(r, 8)) {
 		n = 1 + r.IntN(n-1)
 	}
 	c.peer.Send(c.out[:n])
