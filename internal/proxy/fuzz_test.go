@@ -236,7 +236,7 @@ func (b *fuzzBed) asker(name string) *asker {
 	b.peers = append(b.peers, a.Peer)
 	reader := b.dialect.newReader()
 	a.OnData = func(_ *sim.Peer, data []byte) {
-		responses, err := reader.feed(data)
+		responses, err := readAll(reader, data)
 		if err != nil {
 			b.t.Fatalf("the %s was sent what is no response: %v", name, err)
 		}
