@@ -100,7 +100,7 @@ func TestSilentFloodIsBounded(t *testing.T) {
 	}
 	late.asks("get k\r\n", "SERVER_ERROR server s0 has too many requests waiting (server_requests)\r\n")
 	a.servers[0].Thaw()
-	a.pass(time.Second)
+	a.until("room in the queue", func() bool { return a.proxy.workers[0].pools[0].servers[0].lane.conns[0].pending == 0 })
 	late.asks("get k\r\n", "VALUE k 0 1\r\nx\r\nEND\r\n")
 }
 
