@@ -18,6 +18,7 @@ import (
 	"nutmeg/internal/evloop"
 	"nutmeg/internal/logfile"
 	"nutmeg/internal/proxy"
+	"nutmeg/internal/stats"
 )
 
 // Options is what the command line decides.
@@ -100,13 +101,10 @@ func (d *daemonProcess) open(o Options, conf *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if d.proxy, err = proxy.New(conf, outsides, d.log); err != nil {
+	if d.proxy, err = proxy.New(withLimits(conf, len(outsides), d.log), outsides, d.log); err != nil {
 		return err
 	}
-	limits := limitsOf(conf, len(outsides), os.DirFS("/"))
-	limits.log(d.log)
-	d.proxy.SetLimits(limits.clients, limits.memory)
-	if err = d.proxy.Listen(); err != nil {
+	if err = d.proxy.Listen(nil); err != nil {
 		d.proxy.Close()
 		return err
 	}
@@ -116,9 +114,18 @@ func (d *daemonProcess) open(o Options, conf *config.Config) (err error) {
 	}
 	d.admin = admin.New(admin.Options{
 		Service: "nutmeg", Version: o.Version, Hostname: hostname, Start: time.Now(),
-		Config: func() *config.Config { return conf }, Source: d.proxy, Log: d.log,
+		Config: func() *config.Config { return conf }, Source: source{d.proxy}, Log: d.log,
 	})
 	return nil
+}
+
+// source is where the stats port gets its counters.
+type source struct{ proxy *proxy.Proxy }
+
+// Stats is admin.Source's.
+func (s source) Stats(ctx context.Context) (*stats.Worker, error) {
+	_, sum, err := s.proxy.Snapshot(ctx)
+	return sum, err
 }
 
 // heapGrowth is how much garbage may gather, in percent of what lives, before a collection. Requests make none, clients

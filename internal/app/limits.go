@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -29,6 +30,15 @@ func limitsOf(conf *config.Config, workers int, root fs.FS) processLimits {
 		l.clients = clientsFor(openFiles(), descriptorsWithoutClients(conf, workers))
 	}
 	return l
+}
+
+// withLimits is a configuration with the limits of the process filled in.
+func withLimits(conf *config.Config, workers int, log *slog.Logger) *config.Config {
+	limits := limitsOf(conf, workers, os.DirFS("/"))
+	limits.log(log)
+	filled := *conf
+	filled.Global.ClientConnections, filled.Global.MaxMemory = limits.clients, limits.memory
+	return &filled
 }
 
 func (l processLimits) log(log *slog.Logger) {

@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"log/slog"
+	"math"
 
-	"nutmeg/internal/buffer"
 	"nutmeg/internal/evloop"
 )
 
@@ -14,19 +14,16 @@ type client struct {
 	pool   *workerPool
 
 	queue    clientQueue
-	cut      *intake       // the request that has come in part, nil between requests
-	unparsed buffer.Buffer // input that waits until less is held
-	serial   uint32        // picks among several connections to a server
+	cut      *intake  // the request that has come in part, nil between requests
+	unparsed *backlog // input that waits until less is held, nil unless stalled
 
-	requests  int         // in flight, also those that want no response
-	held      int         // bytes held for the client, apart from its output
-	collected int         // of these: bytes of responses that are coming, or wait for their turn
-	expected  int         // bytes that a response is expected to have
-	guessed   int         // how many responses what is expected is still a guess for
-	large     largeOutput // the largest response in the output
-
-	lastActive int64 // when it last sent something, or got a response
-	cutSince   int64 // when the request that has come in part began
+	held      int          // bytes held for the client, apart from its output
+	collected int          // of these: bytes of responses that are coming, or wait for their turn
+	large     *largeOutput // the largest response in the output, if that is large
+	expected  int32        // bytes that a response is expected to have
+	serial    uint32       // picks among several connections to a server
+	requests  int32        // in flight, also those that want no response
+	guessed   uint8        // how many responses what is expected is still a guess for
 
 	alone         bool // its last request went to a connection for large ones
 	authenticated bool // knows the pool's password, or needs none
@@ -38,10 +35,9 @@ type client struct {
 	broken        bool // sent what is not the protocol
 	gone          bool
 
-	awaits                       *serverConn // whose crowd it is in
-	previousWaiting, nextWaiting *client     // in that crowd
+	lastActive int64  // when it last sent something, or got a response
+	place      *place // in the crowd of a server connection, while it is in one
 
-	nextResuming   *client
 	previous, next *client // the worker's clients
 }
 
@@ -52,6 +48,9 @@ func (c *client) Opened() {}
 func (c *client) Received(data []byte) {
 	c.lastActive = c.worker.loop.Now()
 	c.parse(data, input{whole: data})
+	if c.worker.departure != nil {
+		c.takeLeave()
+	}
 }
 
 // parse takes requests out of data. Each request goes on its way before the next is looked at.
@@ -62,14 +61,18 @@ func (c *client) parse(data []byte, source input) {
 			return
 		}
 		data = data[c.pool.protocol.request(c, data, source):]
+		if d := c.worker.departure; d != nil && d.give == nil && c.cut == nil && source.whole != nil {
+			c.leave() // what else has just come is dropped
+		}
 	}
 }
 
 func (c *client) stall(rest []byte, source input) {
-	if c.awaits == nil { // else its server counts it
+	if c.place == nil { // else its server counts it
 		c.hit(limitClientStall)
 	}
-	c.worker.store(&c.unparsed, rest, source)
+	c.unparsed = c.worker.newBacklog()
+	c.worker.store(&c.unparsed.Buffer, rest, source)
 	c.stalled = true
 	c.conn.NotifyFlushed(true)
 	c.conn.Pause()
@@ -86,8 +89,7 @@ func (c *client) relieve() {
 func (c *client) callBack() {
 	if !c.resuming {
 		c.resuming = true
-		c.nextResuming = c.worker.resuming
-		c.worker.resuming = c
+		c.worker.resuming = append(c.worker.resuming, c)
 	}
 }
 
@@ -102,7 +104,7 @@ func (c *client) resume() {
 	}
 	chunks := &c.worker.loop.Chunks
 	waiting := c.unparsed
-	c.unparsed = buffer.Buffer{}
+	c.unparsed = nil
 	c.stalled = false
 	for waiting.Len() > 0 && !c.stalled && !c.leaving && !c.gone {
 		data := waiting.First().Bytes()
@@ -111,17 +113,21 @@ func (c *client) resume() {
 	}
 	switch {
 	case c.gone || c.leaving:
-		waiting.Reset(chunks)
 	case c.stalled:
-		c.unparsed.Take(chunks, &waiting)
+		c.unparsed.Take(chunks, &waiting.Buffer)
 	default:
 		c.conn.NotifyFlushed(false)
 		c.conn.Resume()
+		c.takeLeave()
 	}
+	c.worker.freeBacklog(waiting)
 }
 
 // Flushed says that output has left.
-func (c *client) Flushed() { c.relieve() }
+func (c *client) Flushed() {
+	c.relieve()
+	c.takeLeave()
+}
 
 // EOF says that the client sends no more. It still gets its responses.
 func (c *client) EOF() {
@@ -150,9 +156,15 @@ func (c *client) leave() {
 
 func (c *client) leaveIfIdle() {
 	if (c.leaving || c.ended) && c.queue.oldest == nil && !c.gone {
-		c.conn.CloseGracefully(nil)
+		c.sayGoodbye()
 		c.depart(!c.broken)
 	}
+}
+
+// sayGoodbye closes the connection behind what is in its output. Until that has left the client is a guest of the worker.
+func (c *client) sayGoodbye() {
+	c.worker.guests++
+	c.conn.CloseGracefully(c.worker.lingered)
 }
 
 // depart forgets the client. Requests of it that are on their way are answered to nobody.
@@ -160,11 +172,21 @@ func (c *client) depart(orderly bool) {
 	if c.gone {
 		return
 	}
+	if orderly {
+		c.pool.stats.ClientEOF++
+	} else {
+		c.pool.stats.ClientErr++
+	}
+	c.vanish()
+}
+
+// vanish takes the client out of the books.
+func (c *client) vanish() {
 	c.gone = true
 	c.leaving = true
 	w := c.worker
-	if c.awaits != nil {
-		c.awaits.letGo(c)
+	if c.place != nil {
+		c.place.conn.letGo(c)
 	}
 	for c.queue.oldest != nil {
 		r := c.queue.pop()
@@ -176,9 +198,12 @@ func (c *client) depart(orderly bool) {
 			r.family.dropResponses(w)
 		}
 	}
-	c.unparsed.Reset(&w.loop.Chunks)
+	if c.unparsed != nil {
+		w.freeBacklog(c.unparsed)
+		c.unparsed = nil
+	}
 	c.dropCut()
-	c.pool.forget(c, orderly)
+	c.pool.forget(c)
 }
 
 func (c *client) dropCut() {
@@ -211,14 +236,15 @@ const guessedResponses = 4
 // values has few requests in flight, so that it cannot have the proxy collect more of them than its mark allows. The
 // first guess falls fast, so that one round trip is all that a deep pipeline of small responses waits for.
 func (c *client) learn(size int) {
-	excess := c.expected - size
+	size = min(size, math.MaxInt32)
+	excess := c.expected - int32(size)
 	switch {
 	case excess <= 0:
-		c.expected = size
+		c.expected = int32(size)
 	case c.guessed > 0:
-		c.expected -= (excess*7 + 7) / 8
+		c.expected -= excess - excess/8
 	default:
-		c.expected -= (excess + 15) / 16
+		c.expected -= excess/16 + 1
 	}
 	if c.guessed > 0 {
 		c.guessed--
@@ -228,7 +254,7 @@ func (c *client) learn(size int) {
 // accept puts a request into the client's queue. Size is what it makes the proxy hold, apart from its response.
 func (c *client) accept(r *request, size int) {
 	r.client = c
-	r.charge = size + requestOverhead + c.expected
+	r.charge = size + requestOverhead + int(c.expected)
 	c.held += r.charge
 	c.requests++
 	c.queue.push(r)
@@ -285,6 +311,7 @@ func (w *worker) swallow(r *request) {
 		c.held -= r.charge
 		c.requests--
 		c.relieve()
+		c.takeLeave()
 	}
 	w.freeRequest(r)
 }

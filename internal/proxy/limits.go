@@ -134,17 +134,17 @@ func (c *client) mark() int { return min(c.pool.conf.Limits.ClientBuffer, c.work
 
 // full reports whether nothing more may be taken from the client for now.
 func (c *client) full() bool {
-	return c.held+c.conn.Unsent() > c.mark() || c.requests >= c.pool.conf.Limits.ClientRequests || c.bound()
+	return c.held+c.conn.Unsent() > c.mark() || int(c.requests) >= c.pool.conf.Limits.ClientRequests || c.bound()
 }
 
 // drained reports whether enough is gone of what made the client full.
 func (c *client) drained() bool {
-	return c.held+c.conn.Unsent() <= c.mark()/2 && c.requests <= c.pool.conf.Limits.ClientRequests/2 && !c.bound()
+	return c.held+c.conn.Unsent() <= c.mark()/2 && int(c.requests) <= c.pool.conf.Limits.ClientRequests/2 && !c.bound()
 }
 
 // bound reports whether the client has to wait whatever it holds: for room on a server connection, or for the response
 // to a large request, which a request on another connection would overtake.
-func (c *client) bound() bool { return c.awaits != nil || c.alone && c.requests > 0 }
+func (c *client) bound() bool { return c.place != nil || c.alone && c.requests > 0 }
 
 // collect counts n more bytes of r's response that wait in the proxy; of a fragment, for its parent. Somebody wants it.
 func (r *request) collect(n int) {
@@ -194,7 +194,13 @@ type largeOutput struct {
 	end  uint64 // where it ends in the connection's stream
 }
 
+// largeBytes is from which size a response is remembered as large. Not to count smaller ones makes no difference that matters.
+const largeBytes = 16 << 10
+
 func (c *client) largestUnsent() int {
+	if c.large == nil {
+		return 0
+	}
 	if written := c.conn.Written(); c.large.end > written {
 		return int(min(uint64(c.large.size), c.large.end-written))
 	}
@@ -205,7 +211,10 @@ func (c *client) largestUnsent() int {
 func (c *client) sendResponse(r *request) {
 	n := r.response.Len()
 	c.conn.SendBuffer(&r.response)
-	if n > c.largestUnsent() {
-		c.large = largeOutput{size: n, end: c.conn.Written() + uint64(c.conn.Unsent())}
+	if n >= largeBytes && n > c.largestUnsent() {
+		if c.large == nil {
+			c.large = &largeOutput{}
+		}
+		*c.large = largeOutput{size: n, end: c.conn.Written() + uint64(c.conn.Unsent())}
 	}
 }

@@ -7,6 +7,8 @@ type memcacheProtocol struct{}
 
 func (memcacheProtocol) greeting() ([]byte, []greeting) { return nil, nil }
 
+func (memcacheProtocol) probe() (string, uint8) { return "version\r\n", uint8(memcache.Version) }
+
 func (memcacheProtocol) tooManyClients() string { return "ERROR Too many open connections\r\n" }
 
 func (p memcacheProtocol) request(c *client, data []byte, source input) int {
@@ -216,9 +218,9 @@ func (memcacheProtocol) response(s *serverConn, data []byte) (int, bool, error) 
 }
 
 // inspect notes what a fragment's response is. memcached's errors are about requests, not about its health.
-func (memcacheProtocol) inspect(s *serverConn, r *request, _ []byte) bool {
+func (memcacheProtocol) inspect(s *serverConn, r *request, _ []byte) (unwell string) {
 	r.kind = byte(s.memcache.response.Kind)
-	return true
+	return ""
 }
 
 func (memcacheProtocol) appendFailure(dst []byte, cause *failure) []byte {

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"nutmeg/internal/config"
 )
 
 // memory is what clients and servers make the process hold, all workers together, and how much that may be.
@@ -57,11 +59,11 @@ func pressureOf(held, limit int64) pressure {
 	return pressureStarved
 }
 
-// SetLimits sets what is not the matter of one pool: how many clients the process serves, and how many bytes they and the
-// servers may make it hold. 0 means no limit. Any goroutine may call it, at any time.
-func (p *Proxy) SetLimits(clients int, memory int64) {
-	p.maxClients.Store(int64(clients))
-	p.memory.limit.Store(memory)
+// setLimits takes over what is not the matter of one pool: how many clients the proxy serves, and how many bytes they and
+// the servers may make it hold. 0 means no limit.
+func (p *Proxy) setLimits(global *config.Global) {
+	p.maxClients.Store(int64(global.ClientConnections))
+	p.memory.limit.Store(global.MaxMemory)
 }
 
 // weigh tells the others what the worker holds, and acts on what all hold. It is called at the end of each batch.
@@ -153,7 +155,7 @@ func (w *worker) closeLargest(bound int64) {
 
 // holds is how many bytes closing the client would free.
 func (c *client) holds() int {
-	n := c.collected + c.conn.Unsent() + c.unparsed.Len()
+	n := c.collected + c.conn.Unsent() + c.unparsed.size()
 	if c.cut != nil {
 		n += c.cut.rope.Len()
 	}

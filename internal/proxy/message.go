@@ -12,6 +12,7 @@ import (
 // to the client that a cut request belongs to until the rest has come. An idle client thus holds no parser and no buffer.
 type intake struct {
 	rope  buffer.Buffer // the bytes of the cut request so far
+	since int64         // when it was cut
 	skips bool          // the request is refused: its bytes are parsed, and not kept
 	next  *intake
 	redis struct {
@@ -23,6 +24,33 @@ type intake struct {
 		parser  memcache.RequestParser
 		request memcache.Request
 	}
+}
+
+// backlog is input of a client that is not parsed for now. Like an intake it is lent to clients that need one.
+type backlog struct {
+	buffer.Buffer
+	next *backlog
+}
+
+func (b *backlog) size() int {
+	if b == nil {
+		return 0
+	}
+	return b.Len()
+}
+
+func (w *worker) newBacklog() *backlog {
+	b := w.freeBacklogs
+	if b == nil {
+		return &backlog{}
+	}
+	w.freeBacklogs, b.next = b.next, nil
+	return b
+}
+
+func (w *worker) freeBacklog(b *backlog) {
+	b.Reset(&w.loop.Chunks)
+	w.freeBacklogs, b.next = b, w.freeBacklogs
 }
 
 // keptArgs bounds the arguments that an intake keeps room for.

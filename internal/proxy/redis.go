@@ -32,6 +32,8 @@ func newRedisProtocol(password string, database int) *redisProtocol {
 
 func (p *redisProtocol) greeting() ([]byte, []greeting) { return p.hello, p.steps }
 
+func (p *redisProtocol) probe() (string, uint8) { return "*1\r\n$4\r\nPING\r\n", 0 }
+
 func (p *redisProtocol) tooManyClients() string { return "-ERR max number of clients reached\r\n" }
 
 func (p *redisProtocol) request(c *client, data []byte, source input) int {
@@ -242,7 +244,7 @@ func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command)
 		return
 	}
 	for _, i := range positions[1:] {
-		if c.pool.shared.random {
+		if c.pool.random {
 			break // a key has no server of its own
 		}
 		if sv := c.pool.pick(m.Arg(i)); sv != first && sv != nil {
@@ -275,23 +277,23 @@ func (p *redisProtocol) response(s *serverConn, data []byte) (n int, done bool, 
 
 var errNotVersion2 = &resp.SyntaxError{Text: "response of protocol version 3"}
 
-// inspect notes what a fragment's response is, and reports whether a response speaks for its server's health.
-func (p *redisProtocol) inspect(s *serverConn, r *request, flat []byte) bool {
+// inspect notes what a fragment's response is, and says what ails its server by what it answers.
+func (p *redisProtocol) inspect(s *serverConn, r *request, flat []byte) (unwell string) {
 	r.kind, r.elements = byte(s.redis.Kind()), s.redis.Count()
 	if s.redis.Kind() != resp.SimpleError {
-		return true
+		return ""
 	}
 	if flat == nil {
 		flat = r.response.First().Bytes()
 	}
-	return !isUnwell(flat)
+	return ailment(flat)
 }
 
-// isUnwell recognises the errors of a server that cannot serve now.
-func isUnwell(response []byte) bool {
+// ailment returns the code of an error of a server that cannot serve now, "" for any other response.
+func ailment(response []byte) string {
 	text, ok := resp.ErrorText(response)
 	if !ok {
-		return false
+		return ""
 	}
 	for i, c := range text {
 		if c == ' ' {
@@ -299,11 +301,12 @@ func isUnwell(response []byte) bool {
 			break
 		}
 	}
-	switch string(text) {
-	case "OOM", "LOADING", "BUSY":
-		return true
+	for _, code := range [...]string{"OOM", "LOADING", "BUSY"} {
+		if string(text) == code {
+			return code
+		}
 	}
-	return false
+	return ""
 }
 
 func (p *redisProtocol) appendFailure(dst []byte, cause *failure) []byte {

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"math"
+
 	"nutmeg/internal/buffer"
 	"nutmeg/internal/command"
 	"nutmeg/internal/resp"
@@ -116,11 +118,12 @@ func (w *worker) moveElement(dst, src *buffer.Buffer) {
 	}
 }
 
+// mergeSum adds up counts. It reports false for what is none, and for a sum that no client could read.
 func (w *worker) mergeSum(parent *request) bool {
 	var sum int64
 	for _, child := range parent.family.children {
 		n, ok := resp.ParseInteger(child.response.View(0, child.response.Len(), w.shortScratch(child.response.Len())))
-		if !ok {
+		if !ok || n < 0 || n > math.MaxInt64-sum {
 			return false
 		}
 		sum += n

@@ -23,6 +23,7 @@ type request struct {
 	response buffer.Buffer
 	done     bool // response is complete
 	failed   bool // response is an error that stands in for a server's response
+	probe    bool // the proxy's own question whether the server is well
 
 	charge    int // bytes that count as held for the client, from the beginning
 	collected int // bytes of the response, of its fragments too, that count likewise

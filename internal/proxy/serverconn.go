@@ -14,7 +14,11 @@ type serverConn struct {
 	conn   evloop.Conn
 	worker *worker
 	server *server
-	slot   int // in its lane
+	slot   int  // in its lane; -1 when it is retired
+	era    int  // of its server when it was opened
+	large  bool // is its lane's for large requests, which is closed when there are none
+
+	previous, next *serverConn // the worker's connections
 
 	queue    connQueue
 	pending  int           // requests in the queue
@@ -68,7 +72,7 @@ func (s *serverConn) enqueue(r *request, n int) {
 	r.end = s.appended
 	if timeout := s.server.pool.timeout; timeout > 0 {
 		r.deadline = s.worker.loop.Now() + timeout
-		if !s.timer.Armed() || s.spare() && s.queue.oldest == nil {
+		if !s.timer.Armed() || s.large && s.queue.oldest == nil {
 			s.worker.loop.Arm(&s.timer, r.deadline, s)
 		}
 	}
@@ -90,7 +94,9 @@ func (s *serverConn) enqueue(r *request, n int) {
 func (s *serverConn) Expired() {
 	oldest := s.queue.oldest
 	if oldest == nil {
-		s.retire()
+		if s.large && s.ready {
+			s.close()
+		}
 		return
 	}
 	if oldest.deadline == 0 {
@@ -104,12 +110,20 @@ func (s *serverConn) Expired() {
 	s.fail(failTimedOut)
 }
 
-// retire closes a connection for large requests that has had none for a while.
+// retire takes the connection out of its lane. It is closed when the requests that it has are answered.
 func (s *serverConn) retire() {
-	if s.spare() && s.ready {
-		s.conn.Close()
-		s.fail(failRetired)
+	s.server.lane.conns[s.slot] = nil
+	s.slot = -1
+	s.server.retired++
+	if s.queue.oldest == nil {
+		s.close()
 	}
+}
+
+// close ends a connection that has nothing to do.
+func (s *serverConn) close() {
+	s.conn.Close()
+	s.fail(failRetired)
 }
 
 // Opened begins the conversation.
@@ -129,8 +143,11 @@ func (s *serverConn) Opened() {
 	}
 }
 
-// begin lets requests through.
+// begin lets requests through, unless earlier connections of the server still have some.
 func (s *serverConn) begin() {
+	if s.era > s.server.oldestEra() {
+		return
+	}
 	s.ready = true
 	s.conn.SendBuffer(&s.waiting)
 }
@@ -179,23 +196,45 @@ func (s *serverConn) responded(piece []byte) {
 		size = r.response.Len()
 		piece = nil
 	}
-	if s.server.pool.protocol.inspect(s, r, piece) {
-		s.server.pool.health.Succeeded(s.server.index)
-	} else {
-		s.server.failed()
+	unwell := s.server.pool.protocol.inspect(s, r, piece)
+	switch {
+	case r.probe:
+		s.server.probed(unwell)
+	case unwell == "":
+		s.server.health.Succeeded(s.server.index, w.loop.Now(), w.index)
+	default:
+		s.server.failed(unwell)
 	}
 	if r.wanted() {
 		s.server.stats.Responses++
 		s.server.stats.ResponseBytes += int64(size)
 	}
 	w.answer(r, piece)
-	if s.queue.oldest == nil && s.spare() && !s.dead {
-		w.loop.Arm(&s.timer, w.loop.Now()+spareIdle, s)
+	if s.queue.oldest == nil && !s.dead {
+		s.rest()
 	}
 }
 
+// rest says that the connection has nothing to do.
+func (s *serverConn) rest() {
+	if s.slot < 0 {
+		s.close()
+	} else if s.large {
+		s.worker.loop.Arm(&s.timer, s.worker.loop.Now()+largeIdle, s)
+	}
+}
+
+// maxGreeting bounds an answer of the greeting, which is OK or an error.
+const maxGreeting = 16 << 10
+
 // greeted takes a piece of an answer of the greeting.
 func (s *serverConn) greeted(piece []byte, done bool) {
+	if len(s.greetingText)+len(piece) > maxGreeting {
+		s.conn.Close()
+		s.worker.logServer(s.server, "server sent an endless answer to "+s.greeting[0].name)
+		s.fail(failProtocol)
+		return
+	}
 	s.greetingText = append(s.greetingText, piece...)
 	if !done {
 		return
@@ -239,8 +278,11 @@ func (s *serverConn) fail(cause *failure) {
 	w.loop.Disarm(&s.timer)
 	s.waiting.Reset(s.chunks())
 	s.relieve()
-	if sv.lane.conns[s.slot] == s {
+	w.dropConn(s)
+	if s.slot >= 0 {
 		sv.lane.conns[s.slot] = nil
+	} else {
+		sv.outlived()
 	}
 	sv.count(cause, s.connected)
 
@@ -248,6 +290,9 @@ func (s *serverConn) fail(cause *failure) {
 	for s.queue.oldest != nil {
 		r := s.queue.pop()
 		pending++
+		if r.probe {
+			sv.probed(cause.text)
+		}
 		w.dropResponse(r)
 		w.refuse(r, sv.pool, cause)
 	}
@@ -260,12 +305,9 @@ func (s *serverConn) fail(cause *failure) {
 	}
 	w.logServer(sv, "server connection failed", "cause", cause, "requests", pending)
 	if cause.kind != failureLocal { // a crowd of clients that takes all descriptors must not eject every server
-		sv.failed()
+		sv.failed(cause.text)
 	}
 }
 
-// spare reports whether the connection is its lane's for large requests, which is closed when there are none.
-func (s *serverConn) spare() bool { return s.slot == len(s.server.lane.conns)-1 }
-
-// spareIdle is how long a connection for large requests is kept for the next one, in nanoseconds.
-const spareIdle = int64(10 * time.Second)
+// largeIdle is how long a connection for large requests is kept for the next one, in nanoseconds.
+const largeIdle = int64(10 * time.Second)

@@ -15,6 +15,12 @@ type crowd struct {
 	listed      bool        // is in that list
 }
 
+// place is where a client stands in a crowd. Few ever do, so clients have no room for it.
+type place struct {
+	conn           *serverConn
+	previous, next *client
+}
+
 // crowded reports whether the clients that send to the connection are to be held back.
 func (s *serverConn) crowded() bool {
 	limits := &s.server.pool.conf.Limits
@@ -46,15 +52,14 @@ func (s *serverConn) refuse(key string) *failure {
 
 // holdBack stops reading from a client that has sent to the crowded connection.
 func (s *serverConn) holdBack(c *client) {
-	if c == nil || c.gone || c.awaits != nil {
+	if c == nil || c.gone || c.place != nil {
 		return
 	}
-	c.awaits = s
-	c.previousWaiting = s.crowd.last
+	c.place = &place{conn: s, previous: s.crowd.last}
 	if s.crowd.last == nil {
 		s.crowd.first = c
 	} else {
-		s.crowd.last.nextWaiting = c
+		s.crowd.last.place.next = c
 	}
 	s.crowd.last = c
 	s.conn.NotifyFlushed(true)
@@ -64,17 +69,18 @@ func (s *serverConn) holdBack(c *client) {
 
 // letGo takes a client out of the crowd.
 func (s *serverConn) letGo(c *client) {
-	if c.previousWaiting == nil {
-		s.crowd.first = c.nextWaiting
+	at := c.place
+	if at.previous == nil {
+		s.crowd.first = at.next
 	} else {
-		c.previousWaiting.nextWaiting = c.nextWaiting
+		at.previous.place.next = at.next
 	}
-	if c.nextWaiting == nil {
-		s.crowd.last = c.previousWaiting
+	if at.next == nil {
+		s.crowd.last = at.previous
 	} else {
-		c.nextWaiting.previousWaiting = c.previousWaiting
+		at.next.place.previous = at.previous
 	}
-	c.awaits, c.previousWaiting, c.nextWaiting = nil, nil, nil
+	c.place = nil
 	if s.crowd.first == nil {
 		s.conn.NotifyFlushed(false)
 	}
@@ -106,10 +112,11 @@ func (s *serverConn) goOn() {
 
 // resumeClients reads again from clients that were held back, once what held them back has become less.
 func (w *worker) resumeClients() {
-	for w.resuming != nil || w.relieved != nil {
-		if c := w.resuming; c != nil {
-			w.resuming = c.nextResuming
-			c.nextResuming = nil
+	for len(w.resuming) > 0 || w.relieved != nil {
+		if last := len(w.resuming) - 1; last >= 0 {
+			c := w.resuming[last]
+			w.resuming[last] = nil
+			w.resuming = w.resuming[:last]
 			c.resuming = false
 			if !c.gone {
 				c.resume()

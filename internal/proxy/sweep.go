@@ -54,9 +54,9 @@ func (c *client) watchIdle() {
 
 // watchCut notes when a request began that has not come whole.
 func (c *client) watchCut() {
-	c.cutSince = c.worker.loop.Now()
+	c.cut.since = c.worker.loop.Now()
 	if timeout := int64(c.pool.conf.Limits.RequestTimeout); timeout > 0 {
-		c.worker.sweep.by(c.cutSince + timeout)
+		c.worker.sweep.by(c.cut.since + timeout)
 	}
 }
 
@@ -69,9 +69,9 @@ func (c *client) expire(now int64) (next int64) {
 	case c.leaving:
 	case c.cut != nil && timeout > 0:
 		if c.stalled {
-			c.cutSince = now // it is the proxy that does not read
+			c.cut.since = now // it is the proxy that does not read
 		}
-		if next = c.cutSince + timeout; next <= now {
+		if next = c.cut.since + timeout; next <= now {
 			c.hit(limitRequestTime)
 			c.dropCut()
 			c.pool.protocol.tooSlow(c)
@@ -83,7 +83,7 @@ func (c *client) expire(now int64) (next int64) {
 		}
 		if next = c.lastActive + idle; next <= now {
 			c.hit(limitIdle)
-			c.conn.CloseGracefully(nil)
+			c.sayGoodbye()
 			c.depart(false)
 			return math.MaxInt64
 		}
