@@ -21,7 +21,7 @@ func TestCrowdedServerHoldsClientsBack(t *testing.T) {
 		clients[i].SendString("GET " + key + "\r\nGET " + key + "\r\n")
 	}
 	late := a.talk()
-	a.pass(time.Second)
+	a.wait(time.Second)
 	conn := a.proxy.workers[0].pools[0].servers[0].lane.conns[0]
 	if conn.pending < 20 || conn.pending > 40 {
 		t.Errorf("%d requests are in the queue of a server with a limit of 20", conn.pending)
@@ -29,7 +29,7 @@ func TestCrowdedServerHoldsClientsBack(t *testing.T) {
 	for range 40 - conn.pending {
 		a.talk().SendString("GET " + key + "\r\n")
 	}
-	a.pass(time.Second)
+	a.wait(time.Second)
 	late.asks("GET "+key+"\r\n", "-ERR server s0 has too many requests waiting (server_requests)\r\n")
 	late.asks("MGET "+other+" "+key+"\r\n", "-ERR server s0 has too many requests waiting (server_requests)\r\n")
 	late.asks("GET "+other+"\r\n", "$-1\r\n")
@@ -42,7 +42,7 @@ func TestCrowdedServerHoldsClientsBack(t *testing.T) {
 		c.wants("$-1\r\n$-1\r\n")
 		c.Close()
 	}
-	a.pass(time.Second)
+	a.wait(time.Second)
 	late.asks("GET "+key+"\r\n", "$-1\r\n")
 	if conn.crowd.first != nil || conn.pending != 0 {
 		t.Errorf("%d requests and a crowd are left", conn.pending)
@@ -91,7 +91,7 @@ func TestSilentFloodIsBounded(t *testing.T) {
 		a.talk().SendString("set k 0 0 1 noreply\r\nx\r\n")
 	}
 	late := a.talk()
-	a.pass(time.Second)
+	a.wait(time.Second)
 	if conn := a.proxy.workers[0].pools[0].servers[0].lane.conns[0]; conn.pending != 20 {
 		t.Errorf("%d requests are in the queue of a server with a limit of 10", conn.pending)
 	}
@@ -114,12 +114,12 @@ func TestCrowdIsServedInTurn(t *testing.T) {
 	clients := make([]*talker, 4)
 	for i := range clients {
 		clients[i] = a.talk()
-		a.pass(100 * time.Millisecond) // they come one after the other
+		a.wait(100 * time.Millisecond) // they come one after the other
 		clients[i].SendString(strings.Repeat("INCR "+key+"\r\n", 5))
-		a.pass(100 * time.Millisecond)
+		a.wait(100 * time.Millisecond)
 	}
 	conn := a.proxy.workers[0].pools[0].servers[0].lane.conns[0]
-	for c := conn.crowd.first; c != nil; c = c.nextWaiting {
+	for c := conn.crowd.first; c != nil; c = c.place.next {
 		order = append(order, int(c.serial))
 	}
 	for i := 1; i < len(order); i++ {
@@ -148,10 +148,10 @@ func TestClientsLeaveTheCrowd(t *testing.T) {
 		clients[i] = a.talk()
 		clients[i].SendString("GET k\r\n")
 	}
-	a.pass(time.Second)
+	a.wait(time.Second)
 	conn := a.proxy.workers[0].pools[0].servers[0].lane.conns[0]
 	crowd := func() (n int) {
-		for c := conn.crowd.first; c != nil; c = c.nextWaiting {
+		for c := conn.crowd.first; c != nil; c = c.place.next {
 			n++
 		}
 		return n
@@ -164,7 +164,7 @@ func TestClientsLeaveTheCrowd(t *testing.T) {
 			c.Reset()
 		}
 	}
-	a.pass(time.Second)
+	a.wait(time.Second)
 	if n := crowd(); n == 0 || n >= 5 {
 		t.Errorf("%d clients wait after some have left", n)
 	}
@@ -195,7 +195,7 @@ func TestTurnedAwayAtTheLimitOfTheProcess(t *testing.T) {
 	} {
 		t.Run(tt.language.protocol(), func(t *testing.T) {
 			a := newArena(t, 1, tt.language, 1, 2, "")
-			a.proxy.SetLimits(3, 0)
+			a.bound(3, 0)
 			clients := []*talker{a.talk(), a.talk(), a.talk()}
 			for _, c := range clients {
 				c.asks(tt.request, tt.response)
@@ -206,11 +206,11 @@ func TestTurnedAwayAtTheLimitOfTheProcess(t *testing.T) {
 			if n := a.counters().ClientRefused; n != 1 {
 				t.Errorf("%d refused clients are counted", n)
 			}
-			a.proxy.SetLimits(4, 0)
+			a.bound(4, 0)
 			more := a.talk()
 			more.asks(tt.request, tt.response)
 			clients[0].Close()
-			a.pass(time.Second)
+			a.wait(time.Second)
 			a.talk().asks(tt.request, tt.response)
 		})
 	}

@@ -28,16 +28,6 @@ func (a *arena) counters() stats.Pool {
 	return sum.Pools[0]
 }
 
-// keyOf is a key that belongs to a server.
-func (a *arena) keyOf(server int) string {
-	p := a.proxy.workers[0].pools[0]
-	for i := 0; ; i++ {
-		if key := fmt.Sprintf("key%d", i); p.pick([]byte(key)).index == server {
-			return key
-		}
-	}
-}
-
 // store puts a value of a size under a key of a server, and returns the key and the response to a GET of it.
 func (a *arena) store(server, size int) (key, response string) {
 	key = a.keyOf(server)
@@ -59,21 +49,6 @@ func (a *arena) talk() *talker {
 	c.OnData = func(_ *sim.Peer, data []byte) { c.got = append(c.got, data...) }
 	c.OnClose = func(*sim.Peer, error) { c.closed = true; c.Close() }
 	return c
-}
-
-// until lets time pass until something holds.
-func (a *arena) until(what string, holds func() bool) {
-	a.t.Helper()
-	if err := a.Run(a.loops, holds, time.Minute); err != nil {
-		a.t.Fatalf("waiting for %s: %v", what, err)
-	}
-}
-
-func (a *arena) pass(d time.Duration) {
-	a.t.Helper()
-	if err := a.RunFor(a.loops, d); err != nil {
-		a.t.Fatal(err)
-	}
 }
 
 // wants lets time pass until the client has got so much, and checks what it is. It forgets it then.
@@ -108,6 +83,11 @@ func (a *arena) engineClient() *client {
 	return a.proxy.workers[0].clients
 }
 
+// bound sets the limits of the process, as a reload does.
+func (a *arena) bound(clients int, memory int64) {
+	a.proxy.setLimits(&config.Global{ClientConnections: clients, MaxMemory: memory})
+}
+
 func (a *arena) used() (bytes int) {
 	for _, w := range a.proxy.workers {
 		bytes += w.loop.Chunks.Used()
@@ -119,7 +99,7 @@ func (a *arena) used() (bytes int) {
 func (a *arena) most(d time.Duration, figure func() int) (most int) {
 	a.t.Helper()
 	for range 200 {
-		a.pass(d / 200)
+		a.wait(d / 200)
 		most = max(most, figure())
 	}
 	return most
@@ -133,14 +113,14 @@ func TestNewClientStartsSlowly(t *testing.T) {
 	const n = 1000
 	c.SendString(strings.Repeat("GET "+key+"\r\n", n))
 	e := a.engineClient()
-	if most := a.most(time.Second, func() int { return e.requests }); most < 8 || most > 16 {
+	if most := a.most(time.Second, func() int { return int(e.requests) }); most < 8 || most > 16 {
 		t.Errorf("%d requests are in flight before anything is known of their responses, want up to 16", most)
 	}
 	a.servers[0].Thaw()
 	c.wants(strings.Repeat(value, n))
 	a.servers[0].Freeze()
 	c.SendString(strings.Repeat("GET "+key+"\r\n", n))
-	if most := a.most(time.Second, func() int { return e.requests }); most != n {
+	if most := a.most(time.Second, func() int { return int(e.requests) }); most != n {
 		t.Errorf("%d requests of %d are in flight when responses are known to be small", most, n)
 	}
 	a.servers[0].Thaw()
@@ -204,12 +184,12 @@ func TestRequestsOfOneClientAreBounded(t *testing.T) {
 			}
 			c.SendString(strings.Repeat(fmt.Sprintf(tt.request, key), n) + last)
 			e := a.engineClient()
-			if most := a.most(time.Second, func() int { return e.requests }); most != 10 {
+			if most := a.most(time.Second, func() int { return int(e.requests) }); most != 10 {
 				t.Errorf("%d requests are in flight, want 10", most)
 			}
 			a.servers[0].Thaw()
 			if tt.answers != nil {
-				a.pass(10 * time.Second)
+				a.wait(10 * time.Second)
 				if got := bytes.Count(c.got, []byte("\r\n")); got != n {
 					t.Errorf("%d answers to %d requests", got, n)
 				}
@@ -277,9 +257,9 @@ func TestLargeResponseIsNoOverflow(t *testing.T) {
 			c.Pause()
 			a.servers[0].Freeze()
 			c.SendString(tt.requests)
-			a.pass(5 * time.Second)
+			a.wait(5 * time.Second)
 			a.servers[0].Thaw()
-			a.pass(time.Second)
+			a.wait(time.Second)
 			c.Resume()
 			c.wants(tt.want)
 			c.Close()

@@ -92,7 +92,7 @@ func TestRequestTimeout(t *testing.T) {
 			c := a.talk()
 			for range 3 { // each has its time
 				c.SendString(tt.begin)
-				a.pass(9 * time.Second)
+				a.wait(9 * time.Second)
 				c.asks(tt.rest, tt.response)
 			}
 			idle := a.talk() // sends nothing: that is no request
@@ -101,7 +101,7 @@ func TestRequestTimeout(t *testing.T) {
 			start := a.Now()
 			for _, b := range []byte(tt.begin[:8]) {
 				dripping.Send([]byte{b})
-				a.pass(time.Second)
+				a.wait(time.Second)
 			}
 			c.wants(tt.end)
 			if took := a.Now() - start; took < 10*time.Second || took > 11*time.Second {
@@ -110,7 +110,7 @@ func TestRequestTimeout(t *testing.T) {
 			c.wantsClosed()
 			dripping.wants(tt.end)
 			dripping.wantsClosed()
-			a.pass(time.Minute)
+			a.wait(time.Minute)
 			if idle.closed || a.counters().RequestTimedOut != 2 {
 				t.Errorf("idle client closed: %v; %d are counted", idle.closed, a.counters().RequestTimedOut)
 			}
@@ -129,9 +129,9 @@ func TestStalledClientIsNotTooSlow(t *testing.T) {
 	a.servers[0].Freeze()
 	c := a.talk()
 	c.SendString("GET k\r\n*2\r\n$3\r\nGET\r\n$1\r\n") // the second is cut
-	a.pass(time.Second)
+	a.wait(time.Second)
 	c.SendString("k\r\nGET k\r\nGET k\r\n*2\r\n$4")
-	a.pass(5 * time.Minute)
+	a.wait(5 * time.Minute)
 	a.servers[0].Thaw()
 	c.wants(strings.Repeat("$-1\r\n", 4))
 	c.asks("\r\nECHO\r\n$1\r\nx\r\n", "$1\r\nx\r\n")
@@ -147,14 +147,14 @@ func TestIdleClientIsClosed(t *testing.T) {
 	halfway.SendString("*2\r\n") // a request has a limit of its own
 	waiting.SendString("GET k\r\n")
 	a.servers[0].Freeze()
-	a.pass(9 * time.Second)
+	a.wait(9 * time.Second)
 	if silent.closed {
 		t.Fatal("closed too early")
 	}
 	busy.asks("PING\r\n", "+PONG\r\n")
-	a.pass(2 * time.Second)
+	a.wait(2 * time.Second)
 	silent.wantsClosed()
-	a.pass(5 * time.Second)
+	a.wait(5 * time.Second)
 	if busy.closed || waiting.closed || halfway.closed {
 		t.Fatal("a client was closed that was not idle")
 	}
@@ -180,10 +180,10 @@ func TestNewLimitsOfTimeCountAtOnce(t *testing.T) {
 	c.asks("PING\r\n", "+PONG\r\n")
 	a.limits().ClientIdle = 10 * time.Second
 	a.proxy.workers[0].limitsChanged()
-	a.pass(9 * time.Second)
+	a.wait(9 * time.Second)
 	if c.closed {
 		t.Fatal("closed too early")
 	}
-	a.pass(2 * time.Second)
+	a.wait(2 * time.Second)
 	c.wantsClosed()
 }

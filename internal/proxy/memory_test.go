@@ -36,7 +36,7 @@ func TestMemoryOfTheProcess(t *testing.T) {
 		t.Run(fmt.Sprintf("%d workers", workers), func(t *testing.T) {
 			a := newArena(t, 1, redisLanguage{}, 2, workers, "")
 			const limit = 8 << 20
-			a.proxy.SetLimits(0, limit)
+			a.bound(0, limit)
 			key, _ := a.store(0, 100_000)
 			mine, small := a.store(1, 10)
 			quiet := make([]*talker, 6) // on all workers
@@ -90,7 +90,7 @@ func (a *arena) starve(on bool) {
 	}
 	a.proxy.memory.held.Add(foreign)
 	a.loops[0].Post(func() {})
-	a.pass(time.Millisecond)
+	a.wait(time.Millisecond)
 }
 
 func TestRequestsAreRefusedWithoutMemory(t *testing.T) {
@@ -110,7 +110,7 @@ func TestRequestsAreRefusedWithoutMemory(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newArena(t, 1, tt.language, 2, 1, "")
-			a.proxy.SetLimits(0, 64<<20)
+			a.bound(0, 64<<20)
 			c := a.talk()
 			c.asks(tt.request, tt.normal)
 			a.starve(true)
@@ -144,7 +144,7 @@ func TestLargeRequestIsNotCollectedWithoutMemory(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newArena(t, 1, tt.language, 1, 1, "")
-			a.proxy.SetLimits(0, 64<<20)
+			a.bound(0, 64<<20)
 			c := a.talk()
 			a.engineClient()
 			a.starve(true)
@@ -168,12 +168,12 @@ func TestMemoryDoesNotStayOverTheLimit(t *testing.T) {
 	greedy, quiet := a.talk(), a.talk()
 	greedy.Pause()
 	greedy.SendString("GET " + key + "\r\n")
-	a.pass(time.Second)
-	a.proxy.SetLimits(0, int64(a.used())*9/10)
+	a.wait(time.Second)
+	a.bound(0, int64(a.used())*9/10)
 	a.loops[0].Post(func() {})
-	a.pass(10 * time.Millisecond)
+	a.wait(10 * time.Millisecond)
 	quiet.asks("GET "+mine+"\r\n", "-ERR nutmeg is out of memory (max_memory)\r\n")
-	a.pass(3 * time.Second)
+	a.wait(3 * time.Second)
 	quiet.asks("GET "+mine+"\r\n", small)
 	if c := a.counters(); c.MemoryClosed != 1 {
 		t.Errorf("%d clients were closed, want the one that holds most", c.MemoryClosed)
