@@ -229,6 +229,9 @@ func (l redisLanguage) next(c *simClient, dst []byte, o *op) []byte {
 			break
 		}
 	}
+	if c.greedy && len(c.units) > 50 && o.kind.changes() {
+		o.kind = opGetMany // else it would send more than it asks for
+	}
 	switch o.kind {
 	case opGet:
 		c.plainSent++
