@@ -195,8 +195,19 @@ var memcacheMix = []struct {
 	kind   opKind
 	weight int
 }{
-	{opGet, 10}, {opTell, 12}, {opSet, 24}, {opGetMany, 14}, {opDelete, 6}, {opCount, 8}, {opTouch, 4},
-	{opSetSilently, 8}, {opCountSilently, 4}, {opDeleteSilently, 3}, {opVersion, 2}, {opVerbosity, 1}, {opUnknown, 1},
+	{opGet, 10},
+	{opTell, 12},
+	{opSet, 24},
+	{opGetMany, 14},
+	{opDelete, 6},
+	{opCount, 8},
+	{opTouch, 4},
+	{opSetSilently, 8},
+	{opCountSilently, 4},
+	{opDeleteSilently, 3},
+	{opVersion, 2},
+	{opVerbosity, 1},
+	{opUnknown, 1},
 }
 
 func (l memcacheLanguage) next(c *simClient, dst []byte, o *op) []byte {

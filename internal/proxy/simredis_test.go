@@ -216,7 +216,15 @@ var redisMix = []struct {
 	kind   opKind
 	weight int
 }{
-	{opGet, 12}, {opTell, 12}, {opSet, 24}, {opGetMany, 16}, {opSetMany, 8}, {opDelete, 6}, {opExists, 6}, {opEcho, 5}, {opRefused, 4},
+	{opGet, 12},
+	{opTell, 12},
+	{opSet, 24},
+	{opGetMany, 16},
+	{opSetMany, 8},
+	{opDelete, 6},
+	{opExists, 6},
+	{opEcho, 5},
+	{opRefused, 4},
 	{opUnknown, 1},
 }
 

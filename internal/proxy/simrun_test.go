@@ -18,7 +18,7 @@ var (
 	simTime     = flag.Duration("sim.time", 30*time.Second, "how long to run fresh seeds of the simulation")
 	simParallel = flag.Int("sim.parallel", runtime.GOMAXPROCS(0), "how many seeds to run at a time")
 	simProgress = flag.Bool("sim.progress", false, "print now and then how far the simulation has come")
-	simSoak     = flag.Duration("sim.soak", time.Hour, "how much virtual time the soak takes")
+	simSoak     = flag.Duration("sim.soak", 15*time.Minute, "how much virtual time the soak takes")
 )
 
 // keptSeeds once found something, in the engine or in the simulation. What they did is lost when the drawing of
@@ -234,7 +234,6 @@ func (s *simulation) forget() {
 	for _, p := range s.pools {
 		for _, v := range p.servers {
 			v.forget()
-			v.conns = nil
 		}
 	}
 }
