@@ -155,10 +155,7 @@ func (w *worker) closeLargest(bound int64) {
 
 // holds is how many bytes closing the client would free.
 func (c *client) holds() int {
-	n := c.collected + c.conn.Unsent()
-	if c.unparsed != nil {
-		n += c.unparsed.Len()
-	}
+	n := c.collected + c.conn.Unsent() + c.unparsed.size()
 	if c.cut != nil {
 		n += c.cut.rope.Len()
 	}

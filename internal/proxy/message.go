@@ -32,6 +32,13 @@ type backlog struct {
 	next *backlog
 }
 
+func (b *backlog) size() int {
+	if b == nil {
+		return 0
+	}
+	return b.Len()
+}
+
 func (w *worker) newBacklog() *backlog {
 	b := w.freeBacklogs
 	if b == nil {

@@ -31,7 +31,7 @@ func (c *client) waitingInput() int {
 	if c.unparsed == nil {
 		return 0
 	}
-	return c.unparsed.Len()
+	return c.unparsed.size()
 }
 
 func (s *simulation) checkBound(i int, c *client, held int) {
