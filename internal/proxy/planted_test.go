@@ -185,7 +185,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		t.Skip("needs the go command")
 	}
 	for seed := range uint64(plantedSeeds) {
-		if _, err := simulate(seed + 1); err != nil {
+		if _, _, err := simulate(seed + 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -233,7 +233,7 @@ func (b plantedBug) build(t *testing.T) string {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "planted.test")
-	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", list, "-o", program, ".").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", list, "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("cannot build: %v\n%s", err, out)
 	}
 	return program

@@ -348,7 +348,8 @@ func (c *simClient) dueIn(o *op) time.Duration {
 // failed takes an error in place of a response.
 func (c *simClient) failed(o *op, response []byte) {
 	c.sim.count.errors++
-	if !c.pool.explains(o.sentAt) && !(c.pool.overloads && isOverload(string(response))) {
+	refused := c.pool.overloads && isOverload(string(response))
+	if !refused && !c.pool.explains(o.sentAt) {
 		c.sim.fail("client %d: error %.80q without a cause; the request was sent at %v", c.client, response, time.Duration(o.sentAt))
 	}
 	if o.kind.changes() {

@@ -27,7 +27,7 @@ func (s *simulation) operate() {
 func (s *simulation) reload() {
 	r := s.Random()
 	p := s.pools[r.IntN(len(s.pools))]
-	switch r.IntN(6) {
+	switch r.IntN(8) {
 	case 0:
 		for i := range p.plans {
 			p.plans[i].weight = 1 + r.IntN(3)
@@ -39,9 +39,9 @@ func (s *simulation) reload() {
 			v.out = false
 		}
 		p.loose = true
-	case 3:
+	case 3, 4, 5:
 		p.drawLimits(r)
-	case 4:
+	case 6:
 		s.moves++
 		p.listens = fmt.Sprintf("127.0.0.1:%d", 23000+s.moves)
 		s.doom(p, func(c *simClient) bool { return c.answers == 0 }) // the proxy may not have accepted it yet

@@ -110,6 +110,9 @@ func (s *simulation) breakSomething(end time.Duration) {
 	if f.name == "no descriptors" {
 		s.starving = int64(end + 200*time.Millisecond)
 	}
+	if oneIn(r, 4) && s.reloads > 0 {
+		s.After(time.Duration(r.Int64N(int64(20*time.Millisecond))), s.operate)
+	}
 	undo := f.do(s, p, r.IntN(len(p.servers)))
 	if undo != nil {
 		s.After(time.Duration(r.Int64N(int64(end-s.Now())+1)), undo)
