@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,6 +88,12 @@ type Nutmeg struct {
 // becomes an address on a free port; args are added to the command line. The daemon ends with t, and has to end well.
 func startNutmeg(t testing.TB, yaml string, args ...string) *Nutmeg {
 	t.Helper()
+	return startNutmegUnder(t, nil, yaml, args...)
+}
+
+// startNutmegUnder is startNutmeg by a command that ends as the daemon: its last words are the daemon's command line.
+func startNutmegUnder(t testing.TB, command []string, yaml string, args ...string) *Nutmeg {
+	t.Helper()
 	for strings.Contains(yaml, "{listen}") {
 		yaml = strings.Replace(yaml, "{listen}", "127.0.0.1:"+strconv.Itoa(testkit.FreePort(t)), 1)
 	}
@@ -101,7 +108,7 @@ func startNutmeg(t testing.TB, yaml string, args ...string) *Nutmeg {
 	port := strconv.Itoa(testkit.FreePort(t))
 	n.statsAddr = "127.0.0.1:" + port
 	own := []string{"-c", n.path("nutmeg.yml"), "-o", n.path("log"), "-p", n.path("pid"), "-s", port, "-a", "127.0.0.1"}
-	n.start(append(own, args...))
+	n.start(slices.Concat(command, []string{nutmegBinary(t)}, own, args))
 	t.Cleanup(n.stop)
 	n.waitReady()
 	return n
@@ -116,7 +123,7 @@ func (n *Nutmeg) start(args []string) {
 		n.t.Fatal(err)
 	}
 	defer func() { _ = output.Close() }() // the daemon has a descriptor of its own
-	n.cmd = exec.Command(nutmegBinary(n.t), args...)
+	n.cmd = exec.Command(args[0], args[1:]...)
 	n.cmd.Dir, n.cmd.Stdout, n.cmd.Stderr = n.dir, output, output
 	n.cmd.SysProcAttr = dieWithParent()
 	started := make(chan error)

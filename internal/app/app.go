@@ -18,7 +18,6 @@ import (
 	"nutmeg/internal/evloop"
 	"nutmeg/internal/logfile"
 	"nutmeg/internal/proxy"
-	"nutmeg/internal/stats"
 )
 
 // Options is what the command line decides.
@@ -114,18 +113,9 @@ func (d *daemonProcess) open(o Options, conf *config.Config) (err error) {
 	}
 	d.admin = admin.New(admin.Options{
 		Service: "nutmeg", Version: o.Version, Hostname: hostname, Start: time.Now(),
-		Config: func() *config.Config { return conf }, Source: source{d.proxy}, Log: d.log,
+		Source: d.proxy, Log: d.log,
 	})
 	return nil
-}
-
-// source is where the stats port gets its counters.
-type source struct{ proxy *proxy.Proxy }
-
-// Stats is admin.Source's.
-func (s source) Stats(ctx context.Context) (*stats.Worker, error) {
-	_, sum, err := s.proxy.Snapshot(ctx)
-	return sum, err
 }
 
 // heapGrowth is how much garbage may gather, in percent of what lives, before a collection. Requests make none, clients

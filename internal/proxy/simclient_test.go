@@ -48,6 +48,20 @@ func takeResponse(kept *[]byte, data []byte, n int, done bool) (response, rest [
 	return response, rest, nil
 }
 
+// readAll takes all responses that end in data.
+func readAll(r responseReader, data []byte) (responses []string, err error) {
+	for len(data) > 0 {
+		var response []byte
+		if response, data, err = r.next(data); err != nil {
+			return responses, err
+		}
+		if response != nil {
+			responses = append(responses, string(response))
+		}
+	}
+	return responses, nil
+}
+
 // failureTexts are what clients are told when servers fail, with the word of the protocol before it.
 var failureTexts = map[string]bool{
 	"Connection refused": true, "Connection timed out": true, "Connection closed by server": true, "Invalid argument": true,
