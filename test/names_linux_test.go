@@ -135,7 +135,7 @@ func (s *nameServer) startNutmeg(t *testing.T, yaml string) *Nutmeg {
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return startNutmegUnder(t, []string{"unshare", "-m", "sh", "-c", `mount --bind "$0" /etc/resolv.conf && exec "$@"`, conf}, yaml)
+	return startNutmegBy(t, []string{"unshare", "-m", "sh", "-c", `mount --bind "$0" /etc/resolv.conf && exec "$@"`, conf, nutmegBinary(t)}, yaml)
 }
 
 // serveScriptAt is serveScript on one port of several loopback addresses.

@@ -1,214 +1,17 @@
 package test
 
 import (
-	"context"
+	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
-	"github.com/redis/go-redis/v9"
-
 	"nutmeg/internal/testkit"
 )
-
-// lineage is a daemon that others take the place of.
-type lineage struct {
-	*Nutmeg
-	pid int // of the process in charge
-}
-
-// startLineage is startNutmeg for a daemon that is going to be upgraded.
-func startLineage(t testing.TB, yaml string, args ...string) *lineage {
-	t.Helper()
-	if err := adoptOrphans(); err != nil {
-		t.Fatal(err)
-	}
-	l := &lineage{Nutmeg: startNutmeg(t, yaml, args...)}
-	l.pid = l.PID()
-	t.Cleanup(func() {
-		if l.pid != l.PID() {
-			l.endOf(t, l.pid, syscall.SIGTERM)
-		}
-	})
-	return l
-}
-
-// endOf sends a signal to a process of the lineage, waits for its end, and wants exit code 0.
-func (l *lineage) endOf(t testing.TB, pid int, sig syscall.Signal) {
-	t.Helper()
-	if err := syscall.Kill(pid, sig); err != nil {
-		t.Errorf("process %d: %v", pid, err)
-		return
-	}
-	l.wantEnd(t, pid)
-}
-
-// wantEnd waits for a process of the lineage to end well.
-func (l *lineage) wantEnd(t testing.TB, pid int) {
-	t.Helper()
-	if pid == l.PID() {
-		l.ended = true
-		l.waitExit()
-		if code := l.cmd.ProcessState.ExitCode(); code != 0 {
-			t.Errorf("process %d: %v", pid, l.cmd.ProcessState)
-		}
-		return
-	}
-	var status syscall.WaitStatus
-	eventually(t, fmt.Sprintf("process %d to end", pid), func() error {
-		switch ended, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil); {
-		case err != nil:
-			return err
-		case ended != pid:
-			return fmt.Errorf("process %d runs", pid)
-		}
-		return nil
-	})
-	if status.ExitStatus() != 0 {
-		t.Errorf("process %d ended with %v", pid, status)
-	}
-}
-
-// upgrade has a new process take over, and waits until the old one has ended.
-func (l *lineage) upgrade(t testing.TB) {
-	t.Helper()
-	old := l.pid
-	l.startUpgrade(t)
-	l.wantEnd(t, old)
-}
-
-// startUpgrade is upgrade, but the old process may still be there.
-func (l *lineage) startUpgrade(t testing.TB) {
-	t.Helper()
-	old := l.pid
-	if err := syscall.Kill(old, syscall.SIGUSR2); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "a new process", func() error {
-		pid, err := l.pidInFile()
-		if err == nil && pid == old {
-			err = fmt.Errorf("process %d is in charge", pid)
-		}
-		l.pid = pid
-		return err
-	})
-}
-
-func (l *lineage) pidInFile() (int, error) {
-	text, err := os.ReadFile(l.path("pid"))
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(string(text))
-}
-
-// crowd is clients that ask without pause, and know every answer.
-type crowd struct {
-	t       testing.TB
-	stop    atomic.Bool
-	answers atomic.Int64
-	clients sync.WaitGroup
-}
-
-func newCrowd(t testing.TB) *crowd { return &crowd{t: t} }
-
-// redis adds a client that sends pipelines of SET and GET.
-func (c *crowd) redis(addr string, number int) {
-	conn := dial(c.t, addr)
-	c.clients.Go(func() {
-		for round := 0; !c.stop.Load(); round++ {
-			var send, want strings.Builder
-			for i := range 1 + (number+round)%3 {
-				key, value := fmt.Sprintf("k%d.%d", number, i), strings.Repeat(strconv.Itoa(round), 1+round%50)
-				send.WriteString(request("SET", key, value) + request("GET", key))
-				want.WriteString(okReply + bulk(value))
-			}
-			if !c.exchange(conn, number, send.String(), want.String()) {
-				return
-			}
-		}
-	})
-}
-
-// memcached adds a client that speaks the other protocol.
-func (c *crowd) memcached(addr string, number int) {
-	conn := dial(c.t, addr)
-	c.clients.Go(func() {
-		for round := 0; !c.stop.Load(); round++ {
-			value := strconv.Itoa(round)
-			send := fmt.Sprintf("set k%d 0 0 %d\r\n%s\r\nget k%d\r\n", number, len(value), value, number)
-			if !c.exchange(conn, number, send, fmt.Sprintf("STORED\r\nVALUE k%d 0 %d\r\n%s\r\nEND\r\n", number, len(value), value)) {
-				return
-			}
-		}
-	})
-}
-
-func (c *crowd) exchange(conn *rawConn, number int, send, want string) bool {
-	if err := conn.exchange(send, want); err != nil {
-		c.t.Errorf("client %d: %v", number, err)
-		return false
-	}
-	c.answers.Add(1)
-	return true
-}
-
-// library adds a connection pool of go-redis that is used by several goroutines, and must not connect again.
-func (c *crowd) library(addr string) {
-	const users = 8
-	var dials atomic.Int64
-	client := redis.NewClient(&redis.Options{
-		Addr: addr, MaxRetries: -1, PoolSize: users, MinIdleConns: users,
-		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			dials.Add(1)
-			return (&net.Dialer{}).DialContext(ctx, network, addr)
-		},
-	})
-	c.t.Cleanup(func() {
-		_ = client.Close()
-		if n := dials.Load(); n > users {
-			c.t.Errorf("the library connected %d times for %d users", n, users)
-		}
-	})
-	for user := range users {
-		c.clients.Go(func() {
-			for round := 0; !c.stop.Load(); round++ {
-				key, value := fmt.Sprintf("library%d", user), strconv.Itoa(round)
-				err := client.Set(context.Background(), key, value, 0).Err()
-				got, getErr := client.Get(context.Background(), key).Result()
-				if err != nil || getErr != nil || got != value {
-					c.t.Errorf("user %d of the library: got %q, errors %v and %v; want %q", user, got, err, getErr, value)
-					return
-				}
-				c.answers.Add(1)
-			}
-		})
-	}
-}
-
-// served waits until the crowd has got some more answers.
-func (c *crowd) served(more int64) {
-	c.t.Helper()
-	from := c.answers.Load()
-	eventually(c.t, "answers", func() error {
-		if n := c.answers.Load() - from; n < more {
-			return fmt.Errorf("%d answers", n)
-		}
-		return nil
-	})
-}
-
-func (c *crowd) end() {
-	c.stop.Store(true)
-	c.clients.Wait()
-}
 
 // Ten processes one after the other serve the same clients, who notice nothing.
 func TestUpgradeUnderLoad(t *testing.T) {
@@ -249,5 +52,246 @@ func TestUpgradeUnderLoad(t *testing.T) {
 				t.Errorf("the unix socket: %v, %v", info, err)
 			}
 		})
+	}
+}
+
+// holdRequests opens clients that wait for the gate, and returns when their requests are under way.
+func (l *lineage) holdRequests(t testing.TB, count int) []*rawConn {
+	t.Helper()
+	clients := make([]*rawConn, count)
+	for i := range clients {
+		clients[i] = dial(t, l.Addr())
+		clients[i].send(request("GET", "held"))
+	}
+	l.waitPool("alpha", "the requests to be under way", func(p PoolStats) error { return p.want(map[string]int64{"out_queue": int64(count)}) })
+	return clients
+}
+
+// wantServing checks that everybody is served: clients that were there, and new ones.
+func (l *lineage) wantServing(t testing.TB, clients ...*rawConn) {
+	t.Helper()
+	for _, c := range append(clients, dial(t, l.Addr())) {
+		c.wantAsk(bulk("k"), "GET", "k")
+	}
+	if pid, err := l.pidInFile(); err != nil || pid != l.pid {
+		t.Errorf("the pid file says %d, %v; want %d", pid, err, l.pid)
+	}
+	_ = l.Stats() // the port answers
+}
+
+// A new process that does not become ready leaves everything as it was.
+func TestUpgradeThatFails(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		program string // what lies in the program's place; "" is what lay there
+		old     string // in the configuration becomes
+		new     string
+		want    string // in the log
+	}{
+		{"a bad configuration", "", "redis: true", "redos: true", "\"redos\" is not a pool key"},
+		{"another address is taken", "", "alpha:", "beta: {listen: \"{taken}\", servers: [\"127.0.0.1:1:1\"]}\nalpha:", "address already in use"},
+		{"a program that ends", "#!/bin/sh\nexit 3\n", "", "", "the new process died before it was ready: exit status 3"},
+		{"a program that hangs", "#!/bin/sh\nexec sleep 600\n", "", "", "was not ready within 1s, and was killed"},
+		{"no program", "-", "", "", "no such file"},
+		{"no program at all", "text", "", "", "exec format error"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			program := filepath.Join(t.TempDir(), "nutmeg")
+			copyFile(t, nutmegBinary(t), program)
+			socket := filepath.Join(shortDir(t), "s")
+			server := serveScript(t, newGate(t).serve)
+			conf := strings.Replace(poolConf("redis: true", server.addr+" a"), "{listen}", socket, 1)
+			conf = strings.Replace(conf, "nutmeg:\n", "nutmeg:\n  upgrade_timeout: 1000\n", 1)
+			l := startLineageAt(t, program, conf)
+			c := dial(t, l.Addr())
+			l.wantServing(t, c)
+			switch test.program {
+			case "":
+				changed := strings.Replace(test.new, "{taken}", server.addr, 1)
+				writeFile(t, l.dir, "nutmeg.yml", strings.Replace(conf, test.old, changed, 1))
+			case "-":
+				_ = os.Remove(program)
+			default:
+				writeFile(t, l.dir, "program", test.program)
+				if err := os.Chmod(l.path("program"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Rename(l.path("program"), program); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.Signal(syscall.SIGUSR2)
+			l.waitLog("upgrade failed, this process goes on")
+			if !strings.Contains(l.Log(), test.want) {
+				t.Errorf("the log does not say %q", test.want)
+			}
+			l.wantServing(t, c)
+
+			// What was wrong is mended, and the next attempt succeeds.
+			writeFile(t, l.dir, "nutmeg.yml", conf)
+			_ = os.Remove(program)
+			copyFile(t, nutmegBinary(t), program)
+			l.upgrade(t)
+			l.wantServing(t, c)
+		})
+	}
+}
+
+func copyFile(t testing.TB, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, data, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A new process that dies, or hangs, before it has all clients: the old one serves again, and no client of its own is lost.
+func TestSuccessorThatFails(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{1, 2} {
+		for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP} {
+			t.Run(fmt.Sprintf("%v with %d workers", sig, workers), func(t *testing.T) {
+				t.Parallel()
+				g := newGate(t)
+				conf := workersConf(workers, "redis: true", serveScript(t, g.serve).addr+" a")
+				l := startLineage(t, strings.Replace(conf, "nutmeg:\n", "nutmeg:\n  upgrade_timeout: 3000\n", 1))
+				clients := l.holdRequests(t, 50)
+				first := l.pid
+				l.startUpgrade(t)
+				l.waitLog("a new process has taken over")
+				l.Signal(syscall.SIGUSR2)
+				l.waitLog("no upgrade: one is under way")
+				if err := syscall.Kill(l.pid, sig); err != nil {
+					t.Fatal(err)
+				}
+				if sig == syscall.SIGSTOP {
+					g.lift()
+				}
+				l.waitLog("this process serves again")
+				g.lift()
+				l.pid = first
+				for _, c := range clients {
+					c.want(bulk("held"))
+				}
+				eventually(t, "the pid file", func() error {
+					if pid, err := l.pidInFile(); pid != first {
+						return fmt.Errorf("%d, %v", pid, err)
+					}
+					return nil
+				})
+				l.wantServing(t, clients...)
+				l.upgrade(t)
+				l.wantServing(t, clients...)
+			})
+		}
+	}
+}
+
+// Whoever of the two is told to stop while clients move, stops; those that still wait get their responses.
+func TestStopWhileClientsMove(t *testing.T) {
+	t.Parallel()
+	for _, who := range []string{"the old process", "the new process"} {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			g := newGate(t)
+			l := startLineage(t, poolConf("redis: true", serveScript(t, g.serve).addr+" a"))
+			idle := dial(t, l.Addr())
+			idle.wantAsk(bulk("k"), "GET", "k")
+			waiting := l.holdRequests(t, 3)
+			first := l.pid
+			l.startUpgrade(t)
+			l.waitLog("a new process has taken over")
+			told := l.pid
+			if who == "the old process" {
+				told = first
+			}
+			if err := syscall.Kill(told, syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			l.waitLog("signal 15 (SIGTERM)")
+			if who == "the new process" {
+				idle.wantGone()
+				idle.close()
+				eventually(t, "the new process to end", func() error { // which its parent, the old one, learns of
+					if err := syscall.Kill(told, 0); !errors.Is(err, syscall.ESRCH) {
+						return fmt.Errorf("process %d: %v", told, err)
+					}
+					return nil
+				})
+				l.pid = first
+			}
+			g.lift()
+			for _, c := range waiting {
+				c.want(bulk("held"))
+			}
+			l.wantEnd(t, first)
+			if who == "the old process" {
+				l.wantServing(t, append(waiting, idle)...)
+				return
+			}
+			for _, c := range waiting {
+				c.wantGone()
+			}
+			wantNoFile(t, l.path("pid"))
+			l.pid = l.PID()
+		})
+	}
+}
+
+// What a client has said before the upgrade counts after it: its password, the half of a request.
+func TestClientStateMoves(t *testing.T) {
+	t.Parallel()
+	server := serveScript(t, newGate(t).serve)
+	l := startLineage(t, poolConf("redis: true\nredis_auth: sesame", server.addr+" a"))
+	known, stranger, halfway := dial(t, l.Addr()), dial(t, l.Addr()), dial(t, l.Addr())
+	known.wantAsk(okReply, "AUTH", "sesame")
+	halfway.wantAsk(okReply, "AUTH", "sesame")
+	whole := request("GET", strings.Repeat("k", 3000))
+	halfway.send(whole[:1000])
+	for range 2 {
+		l.upgrade(t)
+		known.wantAsk(bulk("k"), "GET", "k")
+		stranger.wantAsk("-NOAUTH Authentication required\r\n", "GET", "k")
+	}
+	halfway.send(whole[1000:])
+	halfway.want(bulk(strings.Repeat("k", 3000)))
+}
+
+// A daemon stays one: the new process does not leave the session that it is born into.
+func TestUpgradeOfADetachedDaemon(t *testing.T) {
+	t.Parallel()
+	server := serveScript(t, newGate(t).serve)
+	dir, addr := shortDir(t), "127.0.0.1:"+strconv.Itoa(testkit.FreePort(t))
+	writeFile(t, dir, "nutmeg.yml", strings.Replace(poolConf("redis: true", server.addr+" a"), "{listen}", addr, 1))
+	pid := startDetached(t, dir, "-c", "nutmeg.yml", "-o", "log", "-s", strconv.Itoa(testkit.FreePort(t)), "-a", "127.0.0.1")
+	c := dial(t, addr)
+	for range 2 {
+		c.wantAsk(bulk("k"), "GET", "k")
+		if err := syscall.Kill(pid, syscall.SIGUSR2); err != nil {
+			t.Fatal(err)
+		}
+		if code := exitOf(t, pid); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "pid"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pid, err = strconv.Atoi(string(text)); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	}
+	c.wantAsk(bulk("k"), "GET", "k")
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitOf(t, pid); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }

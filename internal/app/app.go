@@ -107,10 +107,14 @@ func start(o Options, log *slog.Logger) (*daemonProcess, error) {
 // conf is the configuration in force.
 func (d *daemonProcess) conf() *config.Config { return d.reloader.inForce.Load() }
 
-// open opens everything that the configuration asks for. The pid file comes last: it may be that of a process which goes
-// on when this one fails.
-func (d *daemonProcess) open(conf *config.Config) error {
+// open opens everything that the configuration asks for. Who can connect finds the pid file there.
+func (d *daemonProcess) open(conf *config.Config) (err error) {
 	o := &d.options
+	if o.Predecessor == nil {
+		if err = d.writePID(); err != nil {
+			return err
+		}
+	}
 	address := net.JoinHostPort(o.StatsAddr, strconv.Itoa(o.StatsPort))
 	statsFD, err := listenStats(address, d.inherited.stats)
 	if err != nil {
@@ -148,6 +152,14 @@ func (d *daemonProcess) listen() (err error) {
 		return err
 	}
 	d.inherited.closeRest()
+	if d.options.Predecessor != nil {
+		return d.writePID() // now that nothing can fail any more
+	}
+	return nil
+}
+
+// writePID writes the pid file, if there is to be one.
+func (d *daemonProcess) writePID() (err error) {
 	if d.options.PIDFile != "" {
 		d.pid, err = daemon.CreatePIDFile(d.options.PIDFile)
 	}

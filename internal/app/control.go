@@ -66,6 +66,7 @@ func (d *daemonProcess) terminate() {
 		d.proxy.Stop()
 		return
 	case !handing: // else clients are leaving already, and another process is the service
+		d.notice("draining: what clients have begun is finished first", "drain_timeout", d.conf().Global.DrainTimeout)
 		d.leaveOffice("draining")
 		d.proxy.Drain()
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"syscall"
 
 	"nutmeg/internal/evloop"
@@ -20,6 +21,9 @@ func (d *daemonProcess) takeOver(p *handover.Predecessor) {
 		if errors.Is(err, io.EOF) {
 			d.notice("all clients of the old process have been taken over", "clients", taken)
 			return
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return // this process was told to stop, and has told the old one
 		}
 		if err != nil {
 			d.log.Warn("the old process hands over no more", "clients", taken, "cause", err)
