@@ -35,16 +35,17 @@ var rooms = map[string]string{
 	"daemon":       "",
 	"config":       "distribution hashkit go.yaml.in/yaml/v4",
 	"pool":         "config distribution hashkit",
+	"plan":         "config pool",
 	"evloop":       "buffer golang.org/x/sys",
 	"proxy":        "buffer command config evloop memcache pool resp stats",
 	"admin":        "config stats",
-	"app":          "admin config daemon evloop logfile proxy",
+	"app":          "admin config daemon evloop logfile plan proxy",
 	"testkit":      "",
 	"testkit/sim":  "buffer evloop",
 	"demo":         "github.com/alicebob/miniredis/v2",
 
 	"cmd/nutmeg":    "app config daemon evloop stats github.com/spf13/pflag",
-	"cmd/nutmegctl": "config demo pool resp github.com/spf13/pflag",
+	"cmd/nutmegctl": "admin config demo plan pool resp github.com/spf13/pflag",
 	"bench":         "testkit golang.org/x/sys github.com/HdrHistogram/hdrhistogram-go github.com/schollz/progressbar/v3",
 }
 

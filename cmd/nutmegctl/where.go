@@ -39,7 +39,7 @@ func runWhere(_ context.Context, p program, args []string) error {
 	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "POOL\tKEY\tSERVER\tADDRESS")
 	for _, c := range pools {
-		owners, err := pool.New(c)
+		owners, err := pool.New(c, pool.Options{})
 		if err != nil {
 			return err
 		}

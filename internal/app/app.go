@@ -100,10 +100,10 @@ func (d *daemonProcess) open(o Options, conf *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if d.proxy, err = proxy.New(conf, outsides, d.log); err != nil {
+	if d.proxy, err = proxy.New(withLimits(conf, len(outsides), d.log), outsides, d.log); err != nil {
 		return err
 	}
-	if err = d.proxy.Listen(); err != nil {
+	if err = d.proxy.Listen(nil); err != nil {
 		d.proxy.Close()
 		return err
 	}
@@ -113,7 +113,7 @@ func (d *daemonProcess) open(o Options, conf *config.Config) (err error) {
 	}
 	d.admin = admin.New(admin.Options{
 		Service: "nutmeg", Version: o.Version, Hostname: hostname, Start: time.Now(),
-		Config: func() *config.Config { return conf }, Source: d.proxy, Log: d.log,
+		Source: d.proxy, Log: d.log,
 	})
 	return nil
 }

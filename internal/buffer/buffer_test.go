@@ -109,7 +109,13 @@ func TestBufferBehavesLikeAQueueOfBytes(t *testing.T) {
 			m.check()
 		}
 		for i := range m.buffers {
+			if m.buffers[i].Len() > m.pool.Used() {
+				t.Fatalf("seed %d: a buffer of %d bytes, and %d bytes are in use", seed, m.buffers[i].Len(), m.pool.Used())
+			}
 			m.buffers[i].Reset(&m.pool)
+		}
+		if m.pool.Used() != 0 {
+			t.Fatalf("seed %d: %d bytes are in use and nobody has them", seed, m.pool.Used())
 		}
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)

@@ -45,10 +45,15 @@ func (c *Chunk) SetRange(start, end int) { c.start, c.end = start, end }
 type Pool struct {
 	free [classes]freeList
 	idle int
+	used int
 }
 
 // Idle is how many bytes of chunks the pool keeps for later.
 func (p *Pool) Idle() int { return p.idle }
+
+// Used is how many bytes of chunks the pool has given away and not got back. It counts whole chunks: the memory that is
+// held, not the bytes in it.
+func (p *Pool) Used() int { return p.used }
 
 type freeList struct {
 	head  *Chunk
@@ -62,6 +67,7 @@ func (p *Pool) Get(size int) *Chunk { return p.get(classFor(size)) }
 
 func (p *Pool) get(class int) *Chunk {
 	f := &p.free[class]
+	p.used += classBytes[class]
 	if c := f.head; c != nil {
 		f.head = c.next
 		c.next = nil
@@ -81,6 +87,7 @@ func (p *Pool) Put(c *Chunk) {
 	f.head = c
 	f.count++
 	p.idle += len(c.data)
+	p.used -= len(c.data)
 }
 
 // Trim lets go of half of the chunks that nobody needed since the last Trim, so that memory taken by a burst goes back

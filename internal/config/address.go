@@ -171,7 +171,7 @@ func defaultName(address Address, endpoint string) string {
 }
 
 func parseWeight(text string) (int, error) {
-	weight, err := parseInt(text, 1, maxInt, "")
+	weight, err := parseInt(text, atLeast(1), "")
 	if err != nil {
 		return 0, fmt.Errorf("weight %w", err)
 	}
@@ -179,7 +179,7 @@ func parseWeight(text string) (int, error) {
 }
 
 func parsePort(text string) (int, error) {
-	port, err := parseInt(text, 1, maxPort, "")
+	port, err := parseInt(text, bounds{low: 1, high: maxPort}, "")
 	if err != nil {
 		return 0, fmt.Errorf("port %w", err)
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -86,7 +87,9 @@ func TestParseBytes(t *testing.T) {
 	const good = "alpha:\r\n  listen: 127.0.0.1:1\r\n  servers:\r\n    - a:1:1\r\n"
 	var many strings.Builder
 	many.WriteString("alpha: &p {listen: '*:1', servers: [")
-	many.WriteString(strings.Repeat("x,", 2000))
+	for i := range 2000 {
+		fmt.Fprintf(&many, "a:1:1 s%d,", i)
+	}
 	many.WriteString("]}\n")
 	for i := range 150 {
 		many.WriteString("p" + strings.Repeat("x", i) + ": *p\n")
@@ -158,6 +161,26 @@ func TestLoad(t *testing.T) {
 	})
 }
 
+func TestFaultsAreShownUpToALimit(t *testing.T) {
+	for _, c := range []struct {
+		faults, shown int
+		last          string
+	}{
+		{maxFaults, maxFaults, "f:1001:7: "},
+		{maxFaults + 1, maxFaults + 1, "f:1001:7: 1 more faults are not shown; mend these first"},
+		{maxFaults + 500, maxFaults + 1, "f:1001:7: 500 more faults are not shown; mend these first"},
+	} {
+		_, err := Parse("f", []byte("a: {listen: '*:1', servers: [\n"+strings.Repeat("      x,\n", c.faults)+"]}"))
+		faults := (*Errors)(nil)
+		if !errors.As(err, &faults) || len(*faults) != c.shown {
+			t.Fatalf("%d faults: %d are shown", c.faults, len(*faults))
+		}
+		if last := (*faults)[c.shown-1].Error(); !strings.HasPrefix(last, c.last) {
+			t.Errorf("%d faults: the last one is %s, want %s", c.faults, last, c.last)
+		}
+	}
+}
+
 // The documentation promises that its examples can be copied.
 func TestDocumentedExamples(t *testing.T) {
 	data, err := os.ReadFile("../../docs/configuration.md")
@@ -181,14 +204,15 @@ func TestDocumentedExamples(t *testing.T) {
 	if examples == 0 {
 		t.Error("no examples found")
 	}
+	process, pools, _ := bytes.Cut(data, []byte("\n## Client side of a pool\n")) // some keys are in both
 	for _, key := range poolKeys {
-		if !bytes.Contains(data, []byte("\n### `"+key.name+"`\n")) {
+		if !bytes.Contains(pools, []byte("\n### `"+key.name+"`\n")) {
 			t.Errorf("key %s has no section", key.name)
 		}
 	}
 	for _, key := range globalKeys {
-		if !bytes.Contains(data, []byte("\n### `"+key+"`\n")) {
-			t.Errorf("global key %s has no section", key)
+		if !bytes.Contains(process, []byte("\n### `"+key.name+"`\n")) {
+			t.Errorf("global key %s has no section", key.name)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Any input gives either a valid configuration or faults with a position.
@@ -34,6 +35,7 @@ func FuzzParse(f *testing.F) {
 		if len(cfg.Pools) == 0 || !increasing(cfg.Pools, func(p Pool) string { return p.Name }) {
 			t.Errorf("pools missing, unsorted or not unique: %+v", cfg.Pools)
 		}
+		checkGlobal(t, cfg.Global)
 		listeners := make(map[Address]bool)
 		for _, p := range cfg.Pools {
 			checkPool(t, p)
@@ -41,6 +43,26 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("two pools on %v", p.Listen.Address)
 			}
 			listeners[p.Listen.Address] = true
+		}
+	})
+}
+
+// A size within its bounds, and shown as text that means the same.
+func FuzzParseSize(f *testing.F) {
+	for _, text := range []string{"0", "1", "64kb", "64KB", "1mB", "0001gb", "1024gb", "1025gb", "8388608tb", "9223372036854775807gb", "kb", "1 kb", "-1", "1.5mb", ""} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		size, err := parseSize(text, bounds{high: maxSize})
+		if err != nil {
+			return
+		}
+		if size < 0 || size > maxSize {
+			t.Fatalf("%q is %d", text, size)
+		}
+		shown := formatSize(size)
+		if again, err := parseSize(shown, bounds{high: maxSize}); again != size || err != nil {
+			t.Errorf("%q is %d, which is shown as %q, which is %d, %v", text, size, shown, again, err)
 		}
 	})
 }
@@ -63,6 +85,13 @@ func checkFaults(t *testing.T, err error) {
 	}
 }
 
+func checkGlobal(t *testing.T, g Global) {
+	if g.Workers < 0 || g.Workers > maxWorkers || g.ClientConnections < 0 || g.MaxMemory != 0 && g.MaxMemory < 64<<20 || g.MaxMemory > maxSize ||
+		g.DrainTimeout < 0 || g.UpgradeTimeout < time.Second || g.ResolveInterval != 0 && g.ResolveInterval < time.Second {
+		t.Errorf("settings of the process: %+v", g)
+	}
+}
+
 func checkPool(t *testing.T, p Pool) {
 	if p.Name == "" || len(p.Servers) == 0 || !increasing(p.Servers, func(s Server) string { return s.Name }) {
 		t.Errorf("pool %q: servers missing, unsorted or not unique: %+v", p.Name, p.Servers)
@@ -72,6 +101,13 @@ func checkPool(t *testing.T, p Pool) {
 	}
 	if n := len(p.Routing.HashTag); n != 0 && n != 2 {
 		t.Errorf("pool %q: hash tag %q", p.Name, p.Routing.HashTag)
+	}
+	if h := p.Health; h.RetryJitter < 0 || h.RetryJitter > 100 || h.Floor < 0 || h.Floor > 100 || h.Return > ReturnTrial || h.RetryTimeoutMax != 0 && h.RetryTimeoutMax < h.RetryTimeout {
+		t.Errorf("pool %q: health %+v", p.Name, h)
+	}
+	if l := p.Limits; l.ClientBuffer < 16<<10 || l.ClientBufferLimit != 0 && l.ClientBufferLimit < l.ClientBuffer || l.ClientRequests < 1 || l.ClientIdle < 0 ||
+		l.RequestBytes < 16<<10 || l.RequestKeys < 1 || l.RequestTimeout < 0 || l.ServerBuffer < 64<<10 || l.ServerRequests < 1 {
+		t.Errorf("pool %q: limits %+v", p.Name, l)
 	}
 	checkAddress(t, p.Listen.Address)
 	for _, s := range p.Servers {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -15,8 +16,16 @@ func defaultGlobal() Global {
 	return Global{DrainTimeout: 10 * time.Second, UpgradeTimeout: 30 * time.Second, ResolveInterval: time.Minute}
 }
 
-// globalKeys are the keys of the mapping nutmeg.
-var globalKeys = []string{"workers"}
+// globalKeys are the keys of the mapping nutmeg, in the order of docs/configuration.md.
+var globalKeys = []key[Global]{
+	{"workers", (*reader).workers, showWorkers},
+	integerKey("client_connections", atLeast(0), func(g *Global) *int { return &g.ClientConnections }),
+	sizeKey("max_memory", bounds{low: 64 << 20, high: maxSize, zero: true}, func(g *Global) *int64 { return &g.MaxMemory }),
+	millisecondsKey("drain_timeout", atLeast(0), func(g *Global) *time.Duration { return &g.DrainTimeout }),
+	millisecondsKey("upgrade_timeout", atLeast(1000), func(g *Global) *time.Duration { return &g.UpgradeTimeout }),
+	millisecondsKey("resolve_interval", atLeast(1000).orZero(), func(g *Global) *time.Duration { return &g.ResolveInterval }),
+	booleanKey("watch", func(g *Global) *bool { return &g.Watch }),
+}
 
 // isGlobal tells whether the value of the top-level key nutmeg is the global
 // section. With a listener or servers it is a pool of that name.
@@ -40,13 +49,26 @@ func (r *reader) readGlobal(value *yaml.Node, global *Global) {
 	}
 	for key, value := range r.entries(value, globalKey, "the name of a setting") {
 		path := join(globalKey, key.Value)
+		i := keyIndex(globalKeys, key.Value)
 		switch {
-		case key.Value == "workers":
-			r.integer(path, value, 1, maxWorkers, "", &global.Workers)
+		case i >= 0:
+			globalKeys[i].read(r, path, value, global)
 		case isPoolKey(key.Value):
 			r.fault(key, path, fmt.Sprintf("%s is a pool key; give a pool called %s listen and servers, or move it into a pool", quote(key.Value), globalKey))
 		default:
-			r.fault(key, path, fmt.Sprintf("%s is not a global setting; %s", quote(key.Value), oneOf(key.Value, globalKeys)))
+			r.fault(key, path, fmt.Sprintf("%s is not a global setting; %s", quote(key.Value), oneOf(key.Value, keyNames(globalKeys))))
 		}
 	}
+}
+
+func (r *reader) workers(path string, n *yaml.Node, g *Global) {
+	r.integer(path, n, bounds{low: 1, high: maxWorkers}, "", &g.Workers)
+}
+
+// showWorkers knows that no file can hold the default.
+func showWorkers(g *Global) string {
+	if g.Workers == 0 {
+		return ""
+	}
+	return strconv.Itoa(g.Workers)
 }

@@ -49,12 +49,16 @@ func describe(cfg *Config, err error) string {
 		return err.Error() + "\n"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: workers %d\n", cfg.File, cfg.Global.Workers)
+	g := &cfg.Global
+	fmt.Fprintf(&b, "%s: workers %d clients %d memory %d drain %v upgrade %v resolve %v watch %v\n",
+		cfg.File, g.Workers, g.ClientConnections, g.MaxMemory, g.DrainTimeout, g.UpgradeTimeout, g.ResolveInterval, g.Watch)
 	for _, p := range cfg.Pools {
 		fmt.Fprintf(&b, "pool %q %v: listen %q (%v, mode %04o, backlog %d, reuseport %v) clients %d keepalive %v\n",
 			p.Name, p.Protocol, p.Listen.Text, p.Listen.Address, p.Listen.Mode, p.Listen.Backlog, p.Listen.ReusePort, p.ClientConnections, p.TCPKeepalive)
 		fmt.Fprintf(&b, "  auth %q db %d connections %d preconnect %v timeout %v\n", p.RedisAuth, p.RedisDB, p.ServerConnections, p.Preconnect, p.Timeout)
 		fmt.Fprintf(&b, "  hash %s tag %q distribution %s eject %v after %d for %v\n", p.Routing.Hash, p.Routing.HashTag, p.Routing.Distribution, p.Health.AutoEject, p.Health.FailureLimit, p.Health.RetryTimeout)
+		fmt.Fprintf(&b, "  return %v retry up to %v jitter %d%% floor %d%%\n", p.Health.Return, p.Health.RetryTimeoutMax, p.Health.RetryJitter, p.Health.Floor)
+		fmt.Fprintf(&b, "  limits %+v\n", p.Limits)
 		for _, s := range p.Servers {
 			fmt.Fprintf(&b, "  server %q %v weight %d (%q)\n", s.Name, s.Address, s.Weight, s.Text)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,52 +16,42 @@ import (
 
 // poolKeys are the keys of a pool, in the order of docs/configuration.md. A
 // new key is one row here, its default in defaultPool, and its documentation.
-var poolKeys = []poolKey{
-	{"listen", (*reader).listen},
-	{"backlog", integerKey(0, func(p *Pool) *int { return &p.Listen.Backlog })},
-	{"reuseport", booleanKey(func(p *Pool) *bool { return &p.Listen.ReusePort })},
-	{"client_connections", integerKey(0, func(p *Pool) *int { return &p.ClientConnections })},
-	{"tcpkeepalive", booleanKey(func(p *Pool) *bool { return &p.TCPKeepalive })},
-	{"redis", (*reader).redis},
-	{"redis_auth", (*reader).redisAuth},
-	{"redis_db", integerKey(0, func(p *Pool) *int { return &p.RedisDB })},
-	{"servers", (*reader).servers},
-	{"server_connections", integerKey(1, func(p *Pool) *int { return &p.ServerConnections })},
-	{"preconnect", booleanKey(func(p *Pool) *bool { return &p.Preconnect })},
-	{"timeout", millisecondsKey(func(p *Pool) *time.Duration { return &p.Timeout })},
-	{"hash", (*reader).hash},
-	{"hash_tag", (*reader).hashTag},
-	{"distribution", (*reader).distribution},
-	{"auto_eject_hosts", booleanKey(func(p *Pool) *bool { return &p.Health.AutoEject })},
-	{"server_failure_limit", (*reader).failureLimit},
-	{"server_retry_timeout", millisecondsKey(func(p *Pool) *time.Duration { return &p.Health.RetryTimeout })},
-}
-
-type poolKey struct {
-	name string
-	read readKey
-}
-
-// readKey stores the value n of a key in p, or reports why it cannot and
-// leaves p as it is.
-type readKey func(r *reader, path string, n *yaml.Node, p *Pool)
-
-func integerKey(low int, field func(*Pool) *int) readKey {
-	return func(r *reader, path string, n *yaml.Node, p *Pool) {
-		r.integer(path, n, low, maxInt, "", field(p))
-	}
-}
-
-func booleanKey(field func(*Pool) *bool) readKey {
-	return func(r *reader, path string, n *yaml.Node, p *Pool) { r.boolean(path, n, field(p)) }
-}
-
-func millisecondsKey(field func(*Pool) *time.Duration) readKey {
-	return func(r *reader, path string, n *yaml.Node, p *Pool) { r.milliseconds(path, n, field(p)) }
+var poolKeys = []key[Pool]{
+	{"listen", (*reader).listen, showListen},
+	integerKey("backlog", atLeast(0), func(p *Pool) *int { return &p.Listen.Backlog }),
+	booleanKey("reuseport", func(p *Pool) *bool { return &p.Listen.ReusePort }),
+	integerKey("client_connections", atLeast(0), func(p *Pool) *int { return &p.ClientConnections }),
+	booleanKey("tcpkeepalive", func(p *Pool) *bool { return &p.TCPKeepalive }),
+	sizeKey("client_buffer", sizeFrom(16<<10), func(p *Pool) *int { return &p.Limits.ClientBuffer }),
+	sizeKey("client_buffer_limit", sizeFrom(16<<10).orZero(), func(p *Pool) *int { return &p.Limits.ClientBufferLimit }),
+	integerKey("client_requests", atLeast(1), func(p *Pool) *int { return &p.Limits.ClientRequests }),
+	millisecondsKey("client_idle_timeout", atLeast(0), func(p *Pool) *time.Duration { return &p.Limits.ClientIdle }),
+	sizeKey("request_size", sizeFrom(16<<10), func(p *Pool) *int { return &p.Limits.RequestBytes }),
+	integerKey("request_keys", atLeast(1), func(p *Pool) *int { return &p.Limits.RequestKeys }),
+	millisecondsKey("request_timeout", atLeast(0), func(p *Pool) *time.Duration { return &p.Limits.RequestTimeout }),
+	{"redis", (*reader).redis, func(p *Pool) string { return strconv.FormatBool(p.Protocol == Redis) }},
+	{"redis_auth", (*reader).redisAuth, func(p *Pool) string { return p.RedisAuth }},
+	integerKey("redis_db", atLeast(0), func(p *Pool) *int { return &p.RedisDB }),
+	{"servers", (*reader).servers, nil},
+	integerKey("server_connections", atLeast(1), func(p *Pool) *int { return &p.ServerConnections }),
+	booleanKey("preconnect", func(p *Pool) *bool { return &p.Preconnect }),
+	millisecondsKey("timeout", atLeast(0), func(p *Pool) *time.Duration { return &p.Timeout }),
+	sizeKey("server_buffer", sizeFrom(64<<10), func(p *Pool) *int { return &p.Limits.ServerBuffer }),
+	integerKey("server_requests", atLeast(1), func(p *Pool) *int { return &p.Limits.ServerRequests }),
+	{"hash", (*reader).hash, func(p *Pool) string { return p.Routing.Hash }},
+	{"hash_tag", (*reader).hashTag, func(p *Pool) string { return p.Routing.HashTag }},
+	{"distribution", (*reader).distribution, func(p *Pool) string { return p.Routing.Distribution }},
+	booleanKey("auto_eject_hosts", func(p *Pool) *bool { return &p.Health.AutoEject }),
+	{"server_failure_limit", (*reader).failureLimit, func(p *Pool) string { return strconv.Itoa(p.Health.FailureLimit) }},
+	millisecondsKey("server_retry_timeout", atLeast(0), func(p *Pool) *time.Duration { return &p.Health.RetryTimeout }),
+	millisecondsKey("server_retry_timeout_max", atLeast(0), func(p *Pool) *time.Duration { return &p.Health.RetryTimeoutMax }),
+	percentKey("server_retry_jitter", func(p *Pool) *int { return &p.Health.RetryJitter }),
+	{"server_return", (*reader).serverReturn, func(p *Pool) string { return p.Health.Return.String() }},
+	percentKey("server_floor", func(p *Pool) *int { return &p.Health.Floor }),
 }
 
 func isPoolKey(name string) bool {
-	return slices.ContainsFunc(poolKeys, func(k poolKey) bool { return k.name == name })
+	return keyIndex(poolKeys, name) >= 0
 }
 
 // defaultPool is a pool in which only the required keys are missing.
@@ -107,7 +98,7 @@ func (r *reader) readPool(key, value *yaml.Node, listeners map[Address]listener)
 	given := make(map[string]*yaml.Node) // values by key, of slips the key that was meant
 	faulty := make(map[string]bool)
 	for key, value := range r.entries(value, path, "the name of a setting") {
-		i := slices.IndexFunc(poolKeys, func(k poolKey) bool { return k.name == key.Value })
+		i := keyIndex(poolKeys, key.Value)
 		if i < 0 {
 			if meant := r.unknownKey(path, key); given[meant] == nil {
 				given[meant] = value
@@ -120,6 +111,7 @@ func (r *reader) readPool(key, value *yaml.Node, listeners map[Address]listener)
 		faulty[key.Value] = len(r.faults) > before
 	}
 	r.checkRequired(path, key, given)
+	r.checkLimits(path, given, faulty, &pool)
 	if auth := given["redis_auth"]; auth != nil && pool.RedisAuth != "" && pool.Protocol != Redis && !faulty["redis"] {
 		r.fault(auth, path+".redis_auth", "only a redis pool has a password; add redis: true, or remove the key")
 	}
@@ -137,14 +129,11 @@ func (r *reader) unknownKey(path string, key *yaml.Node) (meant string) {
 	case key.Value == "<<":
 		r.fault(key, path, "merge keys are not supported; write the settings out in each pool")
 		return ""
-	case slices.Contains(globalKeys, key.Value):
+	case keyIndex(globalKeys, key.Value) >= 0:
 		r.fault(key, path, fmt.Sprintf("%s is a global setting; move it into the top-level mapping %s", quote(key.Value), globalKey))
 		return ""
 	}
-	names := make([]string, len(poolKeys))
-	for i, k := range poolKeys {
-		names[i] = k.name
-	}
+	names := keyNames(poolKeys)
 	r.fault(key, path, fmt.Sprintf("%s is not a pool key; %s", quote(key.Value), oneOf(key.Value, names)))
 	return nearest(key.Value, names)
 }
@@ -205,8 +194,19 @@ func (r *reader) hashTag(path string, n *yaml.Node, p *Pool) {
 
 // failureLimit takes 0 for 1, which is how twemproxy acts on it.
 func (r *reader) failureLimit(path string, n *yaml.Node, p *Pool) {
-	r.integer(path, n, 0, maxInt, "", &p.Health.FailureLimit)
+	r.integer(path, n, atLeast(0), "", &p.Health.FailureLimit)
 	p.Health.FailureLimit = max(p.Health.FailureLimit, 1)
+}
+
+func (r *reader) serverReturn(path string, n *yaml.Node, p *Pool) {
+	ways := []Return{ReturnTime, ReturnProbe, ReturnTrial}
+	names := make([]string, len(ways))
+	for i, way := range ways {
+		names[i] = way.String()
+	}
+	name := p.Health.Return.String()
+	r.choice(path, n, "a way to come back", names, &name)
+	p.Health.Return = ways[slices.Index(names, name)]
 }
 
 // sortByName sorts shorter names first, equal lengths by bytes: the order of

@@ -39,14 +39,42 @@ func (r *reader) boolean(path string, n *yaml.Node, to *bool) {
 	}
 }
 
-// integer stores a number between low and high. unit follows the range in the
-// message and starts with a space if it is there.
-func (r *reader) integer(path string, n *yaml.Node, low, high int, unit string, to *int) {
+// bounds say what a number may be: low to high, and 0 as well if zero is set.
+type bounds struct {
+	low, high int64
+	zero      bool
+}
+
+// atLeast are the bounds of a number of which only the lower one matters.
+func atLeast(low int64) bounds { return bounds{low: low, high: maxInt} }
+
+// orZero lets b hold 0, which mostly turns off what the number is for.
+func (b bounds) orZero() bounds {
+	b.zero = true
+	return b
+}
+
+func (b bounds) hold(number int64) bool {
+	return b.low <= number && number <= b.high || b.zero && number == 0
+}
+
+// text says what b holds, for "use ...".
+func (b bounds) text(show func(int64) string) string {
+	text := show(b.low) + " to " + show(b.high)
+	if b.zero {
+		return "0, or " + text
+	}
+	return text
+}
+
+// integer stores a number within b. unit follows the bounds in the message and
+// starts with a space if it is there.
+func (r *reader) integer(path string, n *yaml.Node, b bounds, unit string, to *int) {
 	text, ok := r.scalar(path, n)
 	if !ok {
 		return
 	}
-	number, err := parseInt(text, low, high, unit)
+	number, err := parseInt(text, b, unit)
 	if err != nil {
 		r.fault(n, path, err.Error())
 		return
@@ -55,9 +83,9 @@ func (r *reader) integer(path string, n *yaml.Node, low, high int, unit string, 
 }
 
 // milliseconds stores a time that the file gives in milliseconds.
-func (r *reader) milliseconds(path string, n *yaml.Node, to *time.Duration) {
+func (r *reader) milliseconds(path string, n *yaml.Node, b bounds, to *time.Duration) {
 	number := -1
-	r.integer(path, n, 0, maxInt, " milliseconds", &number)
+	r.integer(path, n, b, " milliseconds", &number)
 	if number >= 0 {
 		*to = time.Duration(number) * time.Millisecond
 	}
@@ -78,15 +106,16 @@ func (r *reader) choice(path string, n *yaml.Node, what string, names []string, 
 	r.fault(n, path, fmt.Sprintf("%s is not %s; %s", quote(text), what, oneOf(text, names)))
 }
 
-// parseInt reads decimal digits; signs, points and values outside of low..high
-// are errors, where twemproxy wraps at 32 bits.
-func parseInt(text string, low, high int, unit string) (int, error) {
+// parseInt reads decimal digits; signs, points and values outside of b are
+// errors, where twemproxy wraps at 32 bits.
+func parseInt(text string, b bounds, unit string) (int, error) {
+	digits := func(n int64) string { return strconv.FormatInt(n, 10) }
 	if text == "" || strings.Trim(text, "0123456789") != "" {
-		return 0, fmt.Errorf("%s is not a number; write digits only, %d to %d%s", quote(text), low, high, unit)
+		return 0, fmt.Errorf("%s is not a number; write digits only, %s%s", quote(text), b.text(digits), unit)
 	}
 	number, err := strconv.ParseInt(text, 10, 64)
-	if errors.Is(err, strconv.ErrRange) || number < int64(low) || number > int64(high) {
-		return 0, fmt.Errorf("%s is out of range; use %d to %d%s", quote(text), low, high, unit)
+	if errors.Is(err, strconv.ErrRange) || !b.hold(number) {
+		return 0, fmt.Errorf("%s is out of range; use %s%s", quote(text), b.text(digits), unit)
 	}
 	return int(number), nil
 }

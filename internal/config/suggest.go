@@ -10,9 +10,6 @@ func oneOf(word string, names []string) string {
 	if near := nearest(word, names); near != "" {
 		return "did you mean " + quote(near) + "?"
 	}
-	if len(names) == 1 {
-		return "the only one is " + names[0]
-	}
 	return "use one of " + strings.Join(names, ", ")
 }
 

@@ -65,6 +65,20 @@ type member struct {
 // is unknown, a weight is below 1, live has the wrong length, or no server is
 // live.
 func New(kind string, servers []Server, live []bool) (Distribution, error) {
+	members, err := choose(servers, live)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range kinds {
+		if k.name == kind {
+			return k.build(members), nil
+		}
+	}
+	return nil, fmt.Errorf("distribution: %q is not a distribution; use one of %s", kind, strings.Join(Names(), ", "))
+}
+
+// choose returns the live among servers, at least one. Its errors are New's.
+func choose(servers []Server, live []bool) ([]member, error) {
 	if live != nil && len(live) != len(servers) {
 		return nil, fmt.Errorf("distribution: %d live flags for %d servers; give one flag a server", len(live), len(servers))
 	}
@@ -80,12 +94,7 @@ func New(kind string, servers []Server, live []bool) (Distribution, error) {
 	if len(members) == 0 {
 		return nil, fmt.Errorf("distribution: none of %d servers is live; at least one has to be", len(servers))
 	}
-	for _, k := range kinds {
-		if k.name == kind {
-			return k.build(members), nil
-		}
-	}
-	return nil, fmt.Errorf("distribution: %q is not a distribution; use one of %s", kind, strings.Join(Names(), ", "))
+	return members, nil
 }
 
 // totalWeight is the sum of the members' weights.

@@ -23,8 +23,12 @@ type ketama struct {
 	shift  uint8    // bucket = hash >> shift
 }
 
-func newKetama(live []member) *ketama {
-	points := compact(continuumPoints(live))
+func newKetama(live []member) *ketama { return connect(live, continuumPoints(live)) }
+
+// connect makes the continuum of live out of its points as continuumPoints
+// returns them, which it uses up.
+func connect(live []member, points []point) *ketama {
+	points = compact(points)
 	if len(points) == 0 { // no share large enough: cannot be, but must not crash
 		points = append(points, makePoint(0, live[0].index))
 	}

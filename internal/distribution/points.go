@@ -45,19 +45,25 @@ func digests(weight int, total uint64, live int) int {
 func continuumPoints(live []member) []point {
 	total := totalWeight(live)
 	points := make([]point, 0, len(live)*pointsPerServer)
-	var name []byte
 	for _, m := range live {
-		name = append(append(name[:0], m.Name...), '-')
-		prefix := len(name)
-		for j := range digests(m.Weight, total, len(live)) {
-			name = strconv.AppendInt(name[:prefix], int64(j), 10)
-			digest := md5.Sum(name[:min(len(name), maxPointName)])
-			for word := 0; word < len(digest); word += 4 {
-				points = append(points, makePoint(binary.LittleEndian.Uint32(digest[word:]), m.index))
-			}
-		}
+		points = appendPoints(points, m, 0, digests(m.Weight, total, len(live)))
 	}
 	return sortByValue(points)
+}
+
+// appendPoints appends the points of a server's digests from first up to but
+// not including end, those of one digest beside each other.
+func appendPoints(points []point, m member, first, end int) []point {
+	name := append(append(make([]byte, 0, 64), m.Name...), '-')
+	prefix := len(name)
+	for j := first; j < end; j++ {
+		name = strconv.AppendInt(name[:prefix], int64(j), 10)
+		digest := md5.Sum(name[:min(len(name), maxPointName)])
+		for word := 0; word < len(digest); word += 4 {
+			points = append(points, makePoint(binary.LittleEndian.Uint32(digest[word:]), m.index))
+		}
+	}
+	return points
 }
 
 // sortByValue orders points by value and leaves equal values in their order. It

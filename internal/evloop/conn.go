@@ -51,7 +51,7 @@ type Conn struct {
 	watched   Interest
 }
 
-// Adopt takes over an accepted socket and begins to read from it.
+// Adopt takes over an accepted socket, or one that Release returned, and begins to read from it. On an error the socket is closed.
 func (l *Loop) Adopt(c *Conn, s Socket, handler Handler) error {
 	*c = Conn{loop: l, socket: s, transport: s, handler: handler}
 	c.slot = l.register(c, nil)

@@ -19,6 +19,7 @@ type Listener struct {
 	options SocketOptions
 	slot    uint32
 	closed  bool
+	paused  bool
 	rest    Timer
 }
 
@@ -30,7 +31,8 @@ type AcceptHandler interface {
 	AcceptFailed(err error)
 }
 
-// Accept begins to accept connections from a socket that Outside.Listen returned.
+// Accept begins to accept connections from a socket that Outside.Listen returned, or that another loop or process gave away.
+// It owns the socket from then on, also when it fails.
 func (l *Loop) Accept(socket Socket, opt SocketOptions, handler AcceptHandler) (*Listener, error) {
 	n := &Listener{loop: l, socket: socket, handler: handler, options: opt}
 	n.slot = l.register(nil, n)
@@ -41,7 +43,13 @@ func (l *Loop) Accept(socket Socket, opt SocketOptions, handler AcceptHandler) (
 	return n, nil
 }
 
+// Socket is what the listener accepts from. It stays the listener's.
+func (n *Listener) Socket() Socket { return n.socket }
+
 func (n *Listener) ready() {
+	if n.paused {
+		return // since earlier in this batch
+	}
 	for range acceptsPerTurn {
 		s, err := n.socket.Accept(n.options)
 		switch {
@@ -50,25 +58,48 @@ func (n *Listener) ready() {
 		case errors.Is(err, ErrWouldBlock):
 			return
 		case errors.Is(err, ErrTooManyFiles):
-			n.pause(err)
+			n.restAfter(err)
 			return
 		default:
 			return // the connection died before it was accepted
 		}
-		if n.closed {
+		if n.closed || n.paused {
 			return
 		}
 	}
 }
 
-// pause stops asking for a while: without descriptors the listener would be ready again and again, and nothing gained.
-func (n *Listener) pause(err error) {
+// Pause stops accepting until Resume. Connections wait in the socket's backlog, for this process or another one that has
+// the same socket open.
+func (n *Listener) Pause() {
+	if n.closed || n.paused {
+		return
+	}
+	n.paused = true
+	n.loop.Disarm(&n.rest)
+	n.loop.outside.Forget(n.socket)
+}
+
+// Resume accepts again after Pause.
+func (n *Listener) Resume() {
+	if n.closed || !n.paused {
+		return
+	}
+	n.paused = false
+	n.Expired()
+}
+
+// restAfter stops asking for a while: without descriptors the listener would be ready again and again, and nothing gained.
+func (n *Listener) restAfter(err error) {
 	n.handler.AcceptFailed(err)
+	if n.closed || n.paused {
+		return
+	}
 	_ = n.loop.outside.Watch(n.socket, n.loop.token(n.slot), 0) // at worst it is ready again at once
 	n.loop.Arm(&n.rest, n.loop.now+int64(acceptPause), n)
 }
 
-// Expired ends a pause.
+// Expired ends a rest.
 func (n *Listener) Expired() {
 	if err := n.loop.outside.Watch(n.socket, n.loop.token(n.slot), Readable); err != nil {
 		n.handler.AcceptFailed(err)
@@ -87,3 +118,6 @@ func (n *Listener) Close() {
 	_ = n.socket.Close() // nothing is left to be done about an error
 	n.loop.unregister(n.slot)
 }
+
+// SetOptions sets what connections that are accepted from now on get.
+func (n *Listener) SetOptions(opt SocketOptions) { n.options = opt }

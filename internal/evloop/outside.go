@@ -26,6 +26,9 @@ type Outside interface {
 
 	// Listen opens a listening socket that does not block.
 	Listen(addr Address, opt ListenOptions) (Socket, error)
+	// Relisten gives a listening socket, whatever opened it, the backlog and the mode of opt, in place: nobody who connects
+	// meanwhile is refused. addr is where it listens. ReusePort cannot be changed any more and is not looked at.
+	Relisten(s Socket, addr Address, opt ListenOptions) error
 	// Dial begins a connection. It may be there at once (connected), else its socket turns writable when the outcome is known.
 	Dial(ip netip.AddrPort, path string, opt SocketOptions) (s Socket, connected bool, err error)
 	// Resolve looks up a host name and calls done from another goroutine, later.

@@ -26,12 +26,16 @@ const (
 	BadExptime
 	BadDelta
 	BadDelete
+	TooManyKeys // the engine's own from here, by the limits of the configuration
+	ValueTooLarge
+	OutOfMemory
 	LineTooLong // the first fatal one
 	BareLineFeed
 	BadStorageLine // the length of the value that follows is unknown
 	BadDataChunk
 	BinaryProtocol
 	HTTPRequest
+	TooSlow // the engine's own
 	numProblems
 )
 
@@ -46,12 +50,16 @@ var problemReplies = [numProblems]string{
 	BadExptime:         "CLIENT_ERROR invalid exptime argument\r\n",
 	BadDelta:           "CLIENT_ERROR invalid numeric delta argument\r\n",
 	BadDelete:          "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n",
+	TooManyKeys:        "CLIENT_ERROR too many keys in request (request_keys)\r\n",
+	ValueTooLarge:      "SERVER_ERROR object too large for cache\r\n",
+	OutOfMemory:        "SERVER_ERROR nutmeg is out of memory (max_memory)\r\n",
 	LineTooLong:        "CLIENT_ERROR line too long\r\n",
 	BareLineFeed:       "CLIENT_ERROR line feed without carriage return\r\n",
 	BadStorageLine:     "CLIENT_ERROR bad command line format\r\n",
 	BadDataChunk:       "CLIENT_ERROR bad data chunk\r\n",
 	BinaryProtocol:     "CLIENT_ERROR binary protocol not supported, use the text protocol\r\n",
 	HTTPRequest:        "ERROR\r\n",
+	TooSlow:            "CLIENT_ERROR request not complete in time (request_timeout)\r\n",
 }
 
 // problemNames are for logs and metrics.
@@ -66,12 +74,16 @@ var problemNames = [numProblems]string{
 	BadExptime:         "malformed or out-of-range exptime",
 	BadDelta:           "malformed delta",
 	BadDelete:          "delete with a time or a further argument",
+	TooManyKeys:        "more keys than request_keys",
+	ValueTooLarge:      "larger than request_size",
+	OutOfMemory:        "no memory left of max_memory",
 	LineTooLong:        "command line too long",
 	BareLineFeed:       "line feed without carriage return",
 	BadStorageLine:     "storage command without a usable value length",
 	BadDataChunk:       "value not followed by CRLF",
 	BinaryProtocol:     "binary protocol",
 	HTTPRequest:        "HTTP request",
+	TooSlow:            "request not complete within request_timeout",
 }
 
 // Error names the problem for logs.

@@ -62,7 +62,7 @@ func (r recorded) build(t *testing.T) (*Pool, []int) {
 			t.Fatalf("the text %q of server %d is not in the file", s.Text, i)
 		}
 		written = append(written, position)
-		if slices.Contains(r.Dead, position) && !p.Failed(i, 0) {
+		if slices.Contains(r.Dead, position) && p.Failed(i, 0, 0, "").Outcome != Ejected {
 			t.Errorf("%s has failed but is not ejected", s.Text)
 		}
 	}
@@ -110,7 +110,7 @@ func TestEveryKeyGoesWhereTwemproxySendsIt(t *testing.T) {
 				}
 				keys++
 				hash := p.Hash(key)
-				server, ok := p.Pick(hash, int64(time.Hour)-1)
+				server, ok := p.Pick(hash, int64(time.Hour)-1, 0)
 				if !ok || written[server] != r.ServersIndex[i] {
 					t.Errorf("key %q goes to %d (%v), want %d", key, written[server], ok, r.ServersIndex[i])
 				}

@@ -32,7 +32,7 @@ func modulaPool(count int) *config.Pool {
 
 func mustNew(t testing.TB, p *config.Pool) *Pool {
 	t.Helper()
-	pool, err := New(p)
+	pool, err := New(p, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,10 +41,13 @@ func mustNew(t testing.TB, p *config.Pool) *Pool {
 
 // spread renders which servers the hashes 0, 1, ... 5 go to at a time; "-" is a
 // refusal.
-func spread(p *Pool, now int64) string {
+func spread(p *Pool, now int64) string { return spreadOf(p, 0, now) }
+
+// spreadOf is spread as worker sees it.
+func spreadOf(p *Pool, worker int, now int64) string {
 	var b strings.Builder
 	for hash := range uint32(6) {
-		if server, ok := p.Pick(hash, now); ok {
+		if server, ok := p.Pick(hash, now, worker); ok {
 			fmt.Fprint(&b, server)
 		} else {
 			b.WriteByte('-')
@@ -65,7 +68,7 @@ func checkSpread(t *testing.T, p *Pool, now int64, want string) {
 func fail(t *testing.T, p *Pool, server, times int, now int64, ejecting int) {
 	t.Helper()
 	for i := range times {
-		if got := p.Failed(server, now); got != (i+1 == ejecting) {
+		if got := p.Failed(server, now, 0, "").Outcome == Ejected; got != (i+1 == ejecting) {
 			t.Errorf("failure %d of server %d: ejected = %v", i+1, server, got)
 		}
 	}
@@ -86,7 +89,7 @@ func TestNewRefuses(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			c := modulaPool(2)
 			tt.change(c)
-			_, err := New(c)
+			_, err := New(c, Options{})
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "pool alpha: ") {
 				t.Errorf("New: %v; want an error of pool alpha with %q", err, tt.want)
 			}
@@ -144,7 +147,7 @@ func TestOneServerOwnsEverything(t *testing.T) {
 		c.Routing.Distribution = kind
 		p := mustNew(t, c)
 		for _, hash := range []uint32{0, 1, 1 << 31, math.MaxUint32} {
-			if server, ok := p.Pick(hash, 0); server != 0 || !ok {
+			if server, ok := p.Pick(hash, 0, 0); server != 0 || !ok {
 				t.Errorf("%s: Pick(%d) = %d, %v", kind, hash, server, ok)
 			}
 		}
@@ -162,11 +165,11 @@ func TestNothingAllocatesWhileServersStay(t *testing.T) {
 		fail(t, p, 3, limit, 0, limit)
 		if allocs := testing.AllocsPerRun(1000, func() {
 			hash := p.Hash(key)
-			p.Pick(hash, 1)
+			p.Pick(hash, 1, 0)
 			p.Owner(hash)
-			p.Succeeded(0)
-			p.Failed(3, 1)
-			allEjected.Pick(hash, 1)
+			p.Succeeded(0, 1, 0)
+			p.Failed(3, 1, 0, "")
+			allEjected.Pick(hash, 1, 0)
 		}); allocs != 0 {
 			t.Errorf("%s: %v allocations", kind, allocs)
 		}
@@ -183,7 +186,7 @@ func BenchmarkPick(b *testing.B) {
 			var hash uint32
 			for b.Loop() {
 				hash = hash*1664525 + 1013904223
-				p.Pick(hash, 1)
+				p.Pick(hash, 1, 0)
 			}
 		})
 	}
@@ -196,7 +199,30 @@ func BenchmarkHashAndPick(b *testing.B) {
 	key := []byte("user:00001234567")
 	b.ReportAllocs()
 	for b.Loop() {
-		server, _ := p.Pick(p.Hash(key), 1)
-		p.Succeeded(server)
+		server, _ := p.Pick(p.Hash(key), 1, 0)
+		p.Succeeded(server, 1, 0)
+	}
+}
+
+// An ejection and a return as the worker that causes them pays for them, with
+// one server more out each time, so that no distribution is remembered.
+func BenchmarkEject(b *testing.B) {
+	for _, count := range []int{100, 1000} {
+		b.Run(fmt.Sprintf("ketama/servers=%d", count), func(b *testing.B) {
+			c := modulaPool(count)
+			c.Routing.Distribution, c.Health.FailureLimit = "ketama", 1
+			p := mustNew(b, c)
+			b.ReportAllocs()
+			server, now := 0, int64(0)
+			for b.Loop() {
+				if p.Failed(server, now, 0, "refused").Outcome != Ejected {
+					b.Fatal("not ejected")
+				}
+				if server++; server == count-1 {
+					server, now = 0, now+retry
+					p.Pick(0, now, 0)
+				}
+			}
+		})
 	}
 }

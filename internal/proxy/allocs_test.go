@@ -40,7 +40,7 @@ func newBench(tb testing.TB, protocol string, warm []string) *bench {
 	b.must(err)
 	b.proxy, err = New(conf, []evloop.Outside{system}, slog.New(slog.DiscardHandler))
 	b.must(err)
-	b.must(b.proxy.Listen())
+	b.must(b.proxy.Listen(nil))
 	b.loop = b.proxy.Loops()[0]
 	tb.Cleanup(func() {
 		b.proxy.workers[0].shutdown()

@@ -2,14 +2,10 @@ package proxy
 
 import (
 	"log/slog"
+	"math"
 
-	"nutmeg/internal/buffer"
 	"nutmeg/internal/evloop"
 )
-
-// heldBytes is the mark on the bytes that one client makes the proxy hold: requests without a response, responses that
-// wait for their turn, output that the client has not read. Above it nothing more is taken from the client until half is gone.
-const heldBytes = 1 << 20
 
 // client is one connection that an application opened. It implements evloop.Handler.
 type client struct {
@@ -18,21 +14,30 @@ type client struct {
 	pool   *workerPool
 
 	queue    clientQueue
-	cut      *intake       // the request that has come in part, nil between requests
-	unparsed buffer.Buffer // input that waits until less is held
-	held     int           // bytes held for the client, apart from its output
-	expected int           // bytes that a response is expected to have
-	serial   uint32        // picks among several connections to a server
+	cut      *intake  // the request that has come in part, nil between requests
+	unparsed *backlog // input that waits until less is held, nil unless stalled
 
+	held      int          // bytes held for the client, apart from its output
+	collected int          // of these: bytes of responses that are coming, or wait for their turn
+	large     *largeOutput // the largest response in the output, if that is large
+	expected  int32        // bytes that a response is expected to have
+	serial    uint32       // picks among several connections to a server
+	requests  int32        // in flight, also those that want no response
+	guessed   uint8        // how many responses what is expected is still a guess for
+
+	alone         bool // its last request went to a connection for large ones
 	authenticated bool // knows the pool's password, or needs none
 	ended         bool // sends no more
 	leaving       bool // shall be closed after the responses that it waits for; its input is dropped
-	stalled       bool // not read from because it is above its mark
+	stalled       bool // not read from because it is above its mark, or a server connection is
 	resuming      bool // in the worker's list of clients to read from again
+	overflowed    bool // shall be closed: too much waits for it
 	broken        bool // sent what is not the protocol
 	gone          bool
 
-	nextResuming   *client
+	lastActive int64  // when it last sent something, or got a response
+	place      *place // in the crowd of a server connection, while it is in one
+
 	previous, next *client // the worker's clients
 }
 
@@ -40,21 +45,34 @@ type client struct {
 func (c *client) Opened() {}
 
 // Received takes what the client sent.
-func (c *client) Received(data []byte) { c.parse(data, input{whole: data}) }
+func (c *client) Received(data []byte) {
+	c.lastActive = c.worker.loop.Now()
+	c.parse(data, input{whole: data})
+	if c.worker.departure != nil {
+		c.takeLeave()
+	}
+}
 
 // parse takes requests out of data. Each request goes on its way before the next is looked at.
 func (c *client) parse(data []byte, source input) {
 	for len(data) > 0 && !c.leaving {
-		if c.held+c.conn.Unsent() > c.worker.heldMark {
+		if c.full() {
 			c.stall(data, source)
 			return
 		}
 		data = data[c.pool.protocol.request(c, data, source):]
+		if d := c.worker.departure; d != nil && d.give == nil && c.cut == nil && source.whole != nil {
+			c.leave() // what else has just come is dropped
+		}
 	}
 }
 
 func (c *client) stall(rest []byte, source input) {
-	c.worker.store(&c.unparsed, rest, source)
+	if c.place == nil { // else its server counts it
+		c.hit(limitClientStall)
+	}
+	c.unparsed = c.worker.newBacklog()
+	c.worker.store(&c.unparsed.Buffer, rest, source)
 	c.stalled = true
 	c.conn.NotifyFlushed(true)
 	c.conn.Pause()
@@ -62,18 +80,31 @@ func (c *client) stall(rest []byte, source input) {
 
 // relieve has the client read from again when enough of what it held is gone.
 func (c *client) relieve() {
-	if c.stalled && !c.resuming && c.held+c.conn.Unsent() < c.worker.heldMark/2 {
+	if c.stalled && c.drained() {
+		c.callBack()
+	}
+}
+
+// callBack puts the client into the list of those to look at when the batch has been handled.
+func (c *client) callBack() {
+	if !c.resuming {
 		c.resuming = true
-		c.nextResuming = c.worker.resuming
-		c.worker.resuming = c
+		c.worker.resuming = append(c.worker.resuming, c)
 	}
 }
 
 // resume parses the input that waited, and reads on if that does not stall the client again.
 func (c *client) resume() {
+	if c.overflowed {
+		c.cutOff()
+		return
+	}
+	if !c.stalled {
+		return
+	}
 	chunks := &c.worker.loop.Chunks
 	waiting := c.unparsed
-	c.unparsed = buffer.Buffer{}
+	c.unparsed = nil
 	c.stalled = false
 	for waiting.Len() > 0 && !c.stalled && !c.leaving && !c.gone {
 		data := waiting.First().Bytes()
@@ -82,17 +113,21 @@ func (c *client) resume() {
 	}
 	switch {
 	case c.gone || c.leaving:
-		waiting.Reset(chunks)
 	case c.stalled:
-		c.unparsed.Take(chunks, &waiting)
+		c.unparsed.Take(chunks, &waiting.Buffer)
 	default:
 		c.conn.NotifyFlushed(false)
 		c.conn.Resume()
+		c.takeLeave()
 	}
+	c.worker.freeBacklog(waiting)
 }
 
 // Flushed says that output has left.
-func (c *client) Flushed() { c.relieve() }
+func (c *client) Flushed() {
+	c.relieve()
+	c.takeLeave()
+}
 
 // EOF says that the client sends no more. It still gets its responses.
 func (c *client) EOF() {
@@ -121,9 +156,15 @@ func (c *client) leave() {
 
 func (c *client) leaveIfIdle() {
 	if (c.leaving || c.ended) && c.queue.oldest == nil && !c.gone {
-		c.conn.CloseGracefully(nil)
+		c.sayGoodbye()
 		c.depart(!c.broken)
 	}
+}
+
+// sayGoodbye closes the connection behind what is in its output. Until that has left the client is a guest of the worker.
+func (c *client) sayGoodbye() {
+	c.worker.guests++
+	c.conn.CloseGracefully(c.worker.lingered)
 }
 
 // depart forgets the client. Requests of it that are on their way are answered to nobody.
@@ -131,20 +172,38 @@ func (c *client) depart(orderly bool) {
 	if c.gone {
 		return
 	}
+	if orderly {
+		c.pool.stats.ClientEOF++
+	} else {
+		c.pool.stats.ClientErr++
+	}
+	c.vanish()
+}
+
+// vanish takes the client out of the books.
+func (c *client) vanish() {
 	c.gone = true
 	c.leaving = true
 	w := c.worker
+	if c.place != nil {
+		c.place.conn.letGo(c)
+	}
 	for c.queue.oldest != nil {
 		r := c.queue.pop()
 		r.client = nil
 		r.response.Reset(&w.loop.Chunks)
 		if r.done {
 			w.freeRequest(r)
+		} else if r.family != nil {
+			r.family.dropResponses(w)
 		}
 	}
-	c.unparsed.Reset(&w.loop.Chunks)
+	if c.unparsed != nil {
+		w.freeBacklog(c.unparsed)
+		c.unparsed = nil
+	}
 	c.dropCut()
-	c.pool.forget(c, orderly)
+	c.pool.forget(c)
 }
 
 func (c *client) dropCut() {
@@ -160,30 +219,44 @@ func (c *client) reply(text []byte) {
 		return
 	}
 	r := c.worker.newRequest()
+	c.accept(r, 0)
 	r.response.Append(&c.worker.loop.Chunks, text)
-	c.accept(r, len(text))
+	r.collect(len(text))
 	r.done = true
 }
 
-// firstExpected is how large a response is expected to be before there was one: so large that a new client, which may read
-// large values and read them slowly, does not begin with thousands of them; so small that pipelines of usual depth pass.
-const firstExpected = 8 << 10
+// firstExpected is how large a response is expected to be before there was one. A new client may read large values and
+// read them slowly: with the usual mark it begins with 16 requests in flight.
+const firstExpected = 64 << 10
+
+// guessedResponses is how many responses it takes until what is expected is no guess any more.
+const guessedResponses = 4
 
 // learn takes a response's size into account. What is expected rises at once and falls slowly: a client that reads large
-// values has few requests in flight, so that it cannot have the proxy collect more of them than its mark allows.
+// values has few requests in flight, so that it cannot have the proxy collect more of them than its mark allows. The
+// first guess falls fast, so that one round trip is all that a deep pipeline of small responses waits for.
 func (c *client) learn(size int) {
-	if size >= c.expected {
-		c.expected = size
-	} else {
-		c.expected -= (c.expected - size + 15) / 16
+	size = min(size, math.MaxInt32)
+	excess := c.expected - int32(size)
+	switch {
+	case excess <= 0:
+		c.expected = int32(size)
+	case c.guessed > 0:
+		c.expected -= excess - excess/8
+	default:
+		c.expected -= excess/16 + 1
+	}
+	if c.guessed > 0 {
+		c.guessed--
 	}
 }
 
 // accept puts a request into the client's queue. Size is what it makes the proxy hold, apart from its response.
 func (c *client) accept(r *request, size int) {
 	r.client = c
-	r.charge = size + requestOverhead + c.expected
+	r.charge = size + requestOverhead + int(c.expected)
 	c.held += r.charge
+	c.requests++
 	c.queue.push(r)
 }
 
@@ -201,10 +274,9 @@ func (w *worker) answer(r *request, flat []byte) {
 	case c.queue.oldest != r:
 		if flat != nil {
 			r.response.Append(&w.loop.Chunks, flat)
+			r.collect(len(flat))
 		}
 		r.done = true
-		r.charge += r.response.Len()
-		c.held += r.response.Len()
 		c.learn(r.response.Len())
 		return
 	case flat != nil:
@@ -212,13 +284,15 @@ func (w *worker) answer(r *request, flat []byte) {
 		c.conn.Send(flat)
 	default:
 		c.learn(r.response.Len())
-		c.conn.SendBuffer(&r.response)
+		c.sendResponse(r)
 	}
+	c.lastActive = w.loop.Now()
 	c.settle()
 	for next := c.queue.oldest; next != nil && next.done; next = c.queue.oldest {
-		c.conn.SendBuffer(&next.response)
+		c.sendResponse(next)
 		c.settle()
 	}
+	c.checkOverflow()
 	c.relieve()
 	c.leaveIfIdle()
 }
@@ -228,13 +302,16 @@ func (c *client) acceptSilent(r *request, size int) {
 	r.silent = c
 	r.charge = size + requestOverhead
 	c.held += r.charge
+	c.requests++
 }
 
 // swallow ends a request whose response nobody waits for.
 func (w *worker) swallow(r *request) {
 	if c := r.silent; c != nil && !c.gone {
 		c.held -= r.charge
+		c.requests--
 		c.relieve()
+		c.takeLeave()
 	}
 	w.freeRequest(r)
 }
@@ -242,6 +319,8 @@ func (w *worker) swallow(r *request) {
 // settle ends the oldest request, whose response is in the output.
 func (c *client) settle() {
 	r := c.queue.pop()
-	c.held -= r.charge
+	c.held -= r.charge + r.collected
+	c.collected -= r.collected
+	c.requests--
 	c.worker.freeRequest(r)
 }

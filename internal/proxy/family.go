@@ -116,6 +116,7 @@ func (w *worker) fragmentAnswered(child *request, flat []byte) {
 	f := parent.family
 	if flat != nil && parent.client != nil {
 		child.response.Append(&w.loop.Chunks, flat)
+		child.collect(len(flat))
 	}
 	child.done = true
 	f.waiting--
@@ -130,6 +131,29 @@ func (w *worker) fragmentAnswered(child *request, flat []byte) {
 		w.freeRequest(child)
 	}
 	w.answer(parent, nil)
+}
+
+// refusal is why one of the family's servers takes no request, nil if all do. Nothing has been sent yet.
+func (f *family) refusal(c *client, size int) *failure {
+	for _, server := range f.servers {
+		if cause := c.pool.servers[server].connFor(c, size).refusal(); cause != nil {
+			return cause
+		}
+	}
+	return nil
+}
+
+// disband ends a family that has no children yet.
+func (f *family) disband(w *worker) {
+	f.clearTally(w)
+	w.freeFamily(f)
+}
+
+// dropResponses forgets what has come of the children's responses: nobody waits for the parent any more.
+func (f *family) dropResponses(w *worker) {
+	for _, child := range f.children {
+		child.response.Reset(&w.loop.Chunks)
+	}
 }
 
 // childFor returns the child that the parent's key i went to. settleOwners has been called.

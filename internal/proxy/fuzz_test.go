@@ -197,7 +197,7 @@ func newFuzzBed(t *testing.T, d *fuzzDialect, seed uint64, evil func(b *fuzzBed,
 	if b.proxy, err = New(conf, []evloop.Outside{b.Outside("worker")}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.proxy.Listen(); err != nil {
+	if err := b.proxy.Listen(nil); err != nil {
 		t.Fatal(err)
 	}
 	b.loops = b.proxy.Loops()
@@ -236,7 +236,7 @@ func (b *fuzzBed) asker(name string) *asker {
 	b.peers = append(b.peers, a.Peer)
 	reader := b.dialect.newReader()
 	a.OnData = func(_ *sim.Peer, data []byte) {
-		responses, err := reader.feed(data)
+		responses, err := readAll(reader, data)
 		if err != nil {
 			b.t.Fatalf("the %s was sent what is no response: %v", name, err)
 		}

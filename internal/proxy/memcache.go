@@ -7,6 +7,8 @@ type memcacheProtocol struct{}
 
 func (memcacheProtocol) greeting() ([]byte, []greeting) { return nil, nil }
 
+func (memcacheProtocol) probe() (string, uint8) { return "version\r\n", uint8(memcache.Version) }
+
 func (memcacheProtocol) tooManyClients() string { return "ERROR Too many open connections\r\n" }
 
 func (p memcacheProtocol) request(c *client, data []byte, source input) int {
@@ -21,12 +23,50 @@ func (p memcacheProtocol) request(c *client, data []byte, source input) int {
 	}
 	if !done {
 		w.keep(c, in, data, source)
+		p.boundCut(c, in)
 		return n
 	}
-	p.dispatch(c, w.gather(c, in, data[:n], source), request)
+	m := &w.message // of a request that is skipped nothing is looked at
+	if !in.skips {
+		m = w.gather(c, in, data[:n], source)
+		p.bound(c, request)
+	}
+	p.dispatch(c, m, request)
 	w.release(c, in)
 	return n
 }
+
+// boundCut applies the limits to a request that has not come whole. Once its line is there its size is known. What is
+// refused is not kept; the client goes on behind it.
+func (p memcacheProtocol) boundCut(c *client, in *intake) {
+	request := &in.memcache.request
+	if request.LineEnd == 0 || in.skips {
+		return // no line is long
+	}
+	p.bound(c, request)
+	if request.Problem != memcache.NoProblem {
+		c.worker.skip(in)
+	}
+}
+
+// bound makes a limit that the request breaks its problem.
+func (memcacheProtocol) bound(c *client, request *memcache.Request) {
+	limits, w := &c.pool.conf.Limits, c.worker
+	switch {
+	case request.Problem != memcache.NoProblem:
+	case request.Size() > limits.RequestBytes:
+		c.hit(limitRequestSize)
+		request.Problem = memcache.ValueTooLarge
+	case len(request.Keys) > limits.RequestKeys:
+		c.hit(limitRequestKeys)
+		request.Problem = memcache.TooManyKeys
+	case w.pressure == pressureStarved && request.Kind != memcache.Quit && w.starving():
+		c.hit(limitMemoryRefuse)
+		request.Problem = memcache.OutOfMemory
+	}
+}
+
+func (p memcacheProtocol) tooSlow(c *client) { p.breakOff(c, memcache.TooSlow) }
 
 // breakOff tells a client that what it sent is not understood, and closes it: nobody knows where its next request begins.
 func (memcacheProtocol) breakOff(c *client, cause error) {
@@ -70,12 +110,15 @@ func (p memcacheProtocol) forward(c *client, m *message, request *memcache.Reque
 	case request.NoReply:
 		p.forwardSilent(c, m, request, sv)
 	default:
-		c.forward(m, sv).expects = uint8(request.Kind)
+		c.forward(m, sv, uint8(request.Kind))
 	}
 }
 
 func (memcacheProtocol) forwardSilent(c *client, m *message, request *memcache.Request, sv *server) {
 	conn := sv.connFor(c, m.size())
+	if conn.refusal() != nil {
+		return // it wants no reply, also not this one
+	}
 	r := c.worker.newRequest()
 	r.expects = uint8(request.Kind)
 	before := conn.appended
@@ -98,6 +141,11 @@ func (p memcacheProtocol) forwardToAll(c *client, m *message, request *memcache.
 	for i := range c.pool.servers {
 		f.own(w, i)
 	}
+	if cause := f.refusal(c, m.size()); cause != nil {
+		f.disband(w)
+		c.replyFailure(cause)
+		return
+	}
 	f.settleOwners(w)
 	f.bear(c, m.size())
 	for i, child := range f.children {
@@ -115,8 +163,7 @@ func (p memcacheProtocol) split(c *client, m *message, request *memcache.Request
 		key := m.bytes(span.Start, span.End)
 		sv := c.pool.pick(key)
 		if sv == nil {
-			f.clearTally(w)
-			w.freeFamily(f)
+			f.disband(w)
 			c.replyFailure(failRefused)
 			return
 		}
@@ -126,9 +173,13 @@ func (p memcacheProtocol) split(c *client, m *message, request *memcache.Request
 	}
 	if len(f.servers) == 1 {
 		sv := c.pool.servers[f.servers[0]]
-		f.clearTally(w)
-		w.freeFamily(f)
-		c.forward(m, sv).expects = uint8(request.Kind)
+		f.disband(w)
+		c.forward(m, sv, uint8(request.Kind))
+		return
+	}
+	if cause := f.refusal(c, m.size()); cause != nil {
+		f.disband(w)
+		c.replyFailure(cause)
 		return
 	}
 	f.settleOwners(w)
@@ -167,9 +218,9 @@ func (memcacheProtocol) response(s *serverConn, data []byte) (int, bool, error) 
 }
 
 // inspect notes what a fragment's response is. memcached's errors are about requests, not about its health.
-func (memcacheProtocol) inspect(s *serverConn, r *request, _ []byte) bool {
+func (memcacheProtocol) inspect(s *serverConn, r *request, _ []byte) (unwell string) {
 	r.kind = byte(s.memcache.response.Kind)
-	return true
+	return ""
 }
 
 func (memcacheProtocol) appendFailure(dst []byte, cause *failure) []byte {

@@ -12,15 +12,45 @@ import (
 // to the client that a cut request belongs to until the rest has come. An idle client thus holds no parser and no buffer.
 type intake struct {
 	rope  buffer.Buffer // the bytes of the cut request so far
+	since int64         // when it was cut
+	skips bool          // the request is refused: its bytes are parsed, and not kept
 	next  *intake
 	redis struct {
 		parser  resp.RequestParser
 		request resp.Request
+		refusal string // what a request that is skipped is answered with
 	}
 	memcache struct {
 		parser  memcache.RequestParser
 		request memcache.Request
 	}
+}
+
+// backlog is input of a client that is not parsed for now. Like an intake it is lent to clients that need one.
+type backlog struct {
+	buffer.Buffer
+	next *backlog
+}
+
+func (b *backlog) size() int {
+	if b == nil {
+		return 0
+	}
+	return b.Len()
+}
+
+func (w *worker) newBacklog() *backlog {
+	b := w.freeBacklogs
+	if b == nil {
+		return &backlog{}
+	}
+	w.freeBacklogs, b.next = b.next, nil
+	return b
+}
+
+func (w *worker) freeBacklog(b *backlog) {
+	b.Reset(&w.loop.Chunks)
+	w.freeBacklogs, b.next = b, w.freeBacklogs
 }
 
 // keptArgs bounds the arguments that an intake keeps room for.
@@ -48,8 +78,17 @@ func (w *worker) keep(c *client, in *intake, piece []byte, source input) {
 	if c.cut == nil {
 		c.cut = in
 		w.intake = w.newIntake()
+		c.watchCut()
 	}
-	w.store(&in.rope, piece, source)
+	if !in.skips {
+		w.store(&in.rope, piece, source)
+	}
+}
+
+// skip drops what has come of a refused request, and has the rest of it dropped as it comes.
+func (w *worker) skip(in *intake) {
+	in.skips = true
+	in.rope.Reset(&w.loop.Chunks)
 }
 
 // release makes the intake ready for the next request.
@@ -64,6 +103,8 @@ func (w *worker) release(c *client, in *intake) {
 
 func (w *worker) freeIntake(in *intake) {
 	in.rope.Reset(&w.loop.Chunks)
+	in.skips = false
+	in.redis.refusal = ""
 	in.redis.parser = resp.RequestParser{}
 	if cap(in.redis.request.Args) > keptArgs {
 		in.redis.request.Args = nil

@@ -16,76 +16,57 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 
 	"nutmeg/internal/config"
 	"nutmeg/internal/evloop"
-	"nutmeg/internal/pool"
 	"nutmeg/internal/stats"
 )
 
-// Proxy serves the pools of one configuration.
+// Proxy serves the pools of a configuration, which can be changed while it does.
 type Proxy struct {
-	conf    *config.Config
-	log     *slog.Logger
-	pools   []*sharedPool
-	workers []*worker
+	log       *slog.Logger
+	workers   []*worker
+	listeners listeners // of the first worker, and of its goroutine only
+
+	maxClients atomic.Int64 // of all pools; 0 = no limit
+	memory     memory
+
 	running sync.WaitGroup
 	stopped chan struct{}
 	stop    sync.Once
 }
 
-// sharedPool is what all workers share of a pool.
-type sharedPool struct {
-	index   int
-	conf    *config.Pool
-	health  *pool.Pool
-	random  bool
-	clients atomic.Int64
-}
-
 // New returns a proxy with one worker for each outside. It owns the outsides from then on. Nothing is opened yet.
 func New(conf *config.Config, outsides []evloop.Outside, log *slog.Logger) (*Proxy, error) {
-	p := &Proxy{conf: conf, log: log, stopped: make(chan struct{})}
-	for i := range conf.Pools {
-		health, err := pool.New(&conf.Pools[i])
-		if err != nil {
-			return nil, fmt.Errorf("pool %s: %w", conf.Pools[i].Name, err)
-		}
-		p.pools = append(p.pools, &sharedPool{index: i, conf: &conf.Pools[i], health: health, random: health.Random()})
+	first, err := newGeneration(conf, nil, outsides[0], log)
+	if err != nil {
+		return nil, err
 	}
+	p := &Proxy{log: log, listeners: listeners{}, stopped: make(chan struct{})}
+	p.setLimits(&conf.Global)
 	for i, outside := range outsides {
-		p.workers = append(p.workers, newWorker(p, i, outside))
+		w := newWorker(p, i, outside)
+		w.enter(first)
+		p.workers = append(p.workers, w)
 	}
 	return p, nil
 }
 
-// Listen opens the pools' listening sockets and, where configured, first connections to servers. It is called once, before Run.
-func (p *Proxy) Listen() error {
+// Listen begins to listen for clients and, where configured, opens first connections to servers. It is called once, before Run.
+//
+// Inherited, which may be nil, returns the listening socket of an address if somebody else has opened it already: an earlier process, or systemd.
+func (p *Proxy) Listen(inherited func(config.Address) evloop.Socket) error {
 	w := p.workers[0]
-	for _, wp := range w.pools {
-		listen := wp.conf.Listen
-		address := evloop.Address{Host: listen.Address.Host, Port: listen.Address.Port, Path: listen.Address.Path}
-		socket, err := w.loop.Outside().Listen(address, evloop.ListenOptions{
-			Backlog: listen.Backlog, ReusePort: listen.ReusePort, Mode: listen.Mode,
-		})
-		if err == nil {
-			wp.listener, err = w.loop.Accept(socket, evloop.SocketOptions{KeepAlive: wp.conf.TCPKeepalive}, wp)
-		}
-		if err != nil {
-			return fmt.Errorf("cannot listen on %s (pool %s): %w; stop the other process or change \"listen\"", address, wp.name(), err)
-		}
-		if listen.Address.Path != "" {
-			wp.socketFile, _ = os.Lstat(listen.Address.Path) // without it the path is left alone at the end
-		}
-		w.stats.TotalConnections++
-		p.log.Info("listening", "pool", wp.name(), "address", address.String(), "protocol", wp.conf.Protocol.String(),
-			"servers", len(wp.servers))
+	opened, err := p.open(w.generation, inherited)
+	if err != nil {
+		return err
 	}
+	p.listenTo(w.generation, opened)
 	for _, w := range p.workers {
 		w.preconnect()
 	}
@@ -101,7 +82,8 @@ func (p *Proxy) Loops() []*evloop.Loop {
 	return loops
 }
 
-// Run serves until Stop. The error is that of the operating system refusing to poll.
+// Run serves until Stop, or until the last client has gone after Drain or HandOver. The error is that of the operating
+// system refusing to poll.
 func (p *Proxy) Run() error {
 	errs := make(chan error, len(p.workers))
 	for _, w := range p.workers {
@@ -133,7 +115,6 @@ func (p *Proxy) free() {
 	for _, w := range p.workers {
 		_ = w.loop.Outside().Close() // the process is about to end, or has not begun
 	}
-	p.removeSockets()
 }
 
 // Stop makes Run close everything and return. Requests under way get no response. Any goroutine may call it.
@@ -146,42 +127,57 @@ func (p *Proxy) Stop() {
 	})
 }
 
-// removeSockets takes the paths of unix sockets away, which would outlive the process. A path that another process has
-// taken over is left alone.
-func (p *Proxy) removeSockets() {
-	for _, wp := range p.workers[0].pools {
-		if wp.socketFile == nil {
-			continue
-		}
-		path := wp.conf.Listen.Address.Path
-		if now, err := os.Lstat(path); err == nil && os.SameFile(now, wp.socketFile) {
-			_ = os.Remove(path) // it may be gone already
+// Snapshot adds up the counters of all workers as they are now, in the order of the configuration that comes with them.
+// It fails if a worker does not answer before ctx ends.
+func (p *Proxy) Snapshot(ctx context.Context) (*config.Config, *stats.Worker, error) {
+	for {
+		conf, sum, err := p.snapshot(ctx)
+		if conf != nil || err != nil {
+			return conf, sum, err
 		}
 	}
 }
 
-// Stats adds up the counters of all workers as they are now. It fails if a worker does not answer before ctx ends.
-func (p *Proxy) Stats(ctx context.Context) (*stats.Worker, error) {
-	answers := make(chan *stats.Worker, len(p.workers))
-	for _, w := range p.workers {
-		w.loop.Post(func() { answers <- w.snapshot() })
+// snapshot is Snapshot, and returns nothing if the workers are just changing from one configuration to the next.
+func (p *Proxy) snapshot(ctx context.Context) (*config.Config, *stats.Worker, error) {
+	type answer struct {
+		generation *generation
+		stats      *stats.Worker
 	}
-	var sum *stats.Worker
+	answers := make(chan answer, len(p.workers))
+	for _, w := range p.workers {
+		w.loop.Post(func() { answers <- answer{w.generation, w.snapshot()} })
+	}
+	var first *generation
+	sum := &stats.Worker{}
+	mixed := false
 	for range p.workers {
 		select {
 		case one := <-answers:
-			if sum == nil {
-				sum = one
-			} else {
-				sum.Add(one)
-			}
+			mixed = mixed || first != nil && first != one.generation
+			first = one.generation
+			sum.Add(one.stats)
 		case <-p.stopped:
-			return nil, fmt.Errorf("cannot read statistics: the proxy is stopping")
+			return nil, nil, fmt.Errorf("cannot read statistics: %w", errStopping)
 		case <-ctx.Done():
-			return nil, fmt.Errorf("cannot read statistics: a worker does not answer: %w", ctx.Err())
+			return nil, nil, fmt.Errorf("cannot read statistics: a worker does not answer: %w", ctx.Err())
 		}
 	}
-	return sum, nil
+	if mixed {
+		return nil, nil, nil
+	}
+	return first.conf, sum, nil
+}
+
+var errStopping = errors.New("the proxy is stopping")
+
+// clients is how many clients all workers have, and those that are on their way to them.
+func (p *Proxy) clients() int64 {
+	var sum int64
+	for _, w := range p.workers {
+		sum += w.load.Load()
+	}
+	return sum
 }
 
 // leastLoaded is the worker with the fewest clients.

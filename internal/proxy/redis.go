@@ -32,6 +32,8 @@ func newRedisProtocol(password string, database int) *redisProtocol {
 
 func (p *redisProtocol) greeting() ([]byte, []greeting) { return p.hello, p.steps }
 
+func (p *redisProtocol) probe() (string, uint8) { return "*1\r\n$4\r\nPING\r\n", 0 }
+
 func (p *redisProtocol) tooManyClients() string { return "-ERR max number of clients reached\r\n" }
 
 func (p *redisProtocol) request(c *client, data []byte, source input) int {
@@ -46,27 +48,27 @@ func (p *redisProtocol) request(c *client, data []byte, source input) int {
 	}
 	if !done {
 		w.keep(c, in, data, source)
-		if !c.authenticated && in.rope.Len() > strangerBytes {
-			p.breakOff(c, errStrangerTooLarge)
-		}
+		p.boundCut(c, in)
+		return n
+	}
+	if in.skips {
+		p.refuse(c, "%s", in.redis.refusal)
+		w.release(c, in)
 		return n
 	}
 	m := w.gather(c, in, data[:n], source)
-	if in.redis.request.Inline {
+	switch {
+	case m.size() > c.pool.conf.Limits.RequestBytes:
+		p.tooLarge(c)
+	case in.redis.request.Inline:
 		p.inline(c, m)
-	} else {
+	default:
 		m.args = in.redis.request.Args
 		p.dispatch(c, m, &in.redis.request)
 	}
 	w.release(c, in)
 	return n
 }
-
-// strangerBytes bounds the request of a client that has not given the password: it could fill the memory with requests
-// that are never whole. Redis has such a limit too.
-const strangerBytes = 1 << 20
-
-var errStrangerTooLarge = &resp.SyntaxError{Text: "request too large before authentication"}
 
 // inline turns a line of words into an array of them and goes on with that.
 func (p *redisProtocol) inline(c *client, m *message) {
@@ -136,6 +138,11 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 	}
 	if !c.authenticated && act != actAuth && act != actQuit && act != actUnsupported {
 		c.reply([]byte(resp.NoAuth))
+		return
+	}
+	if c.worker.pressure == pressureStarved && act != actPing && act != actAuth && act != actQuit && c.worker.starving() {
+		c.hit(limitMemoryRefuse)
+		p.refuse(c, errOutOfMemory)
 		return
 	}
 	switch act {
@@ -211,7 +218,7 @@ func (p *redisProtocol) forwardKey(c *client, m *message, key []byte) {
 		c.replyFailure(failRefused)
 		return
 	}
-	c.forward(m, sv)
+	c.forward(m, sv, 0)
 }
 
 // forwardKeys sends a request of several keys to the server that has them all.
@@ -221,6 +228,10 @@ func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command)
 	w.positions = positions[:0]
 	if err != nil {
 		p.refuse(c, "ERR %s", err)
+		return
+	}
+	if len(positions) > c.pool.conf.Limits.RequestKeys {
+		p.tooManyKeys(c)
 		return
 	}
 	if len(positions) == 0 {
@@ -233,7 +244,7 @@ func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command)
 		return
 	}
 	for _, i := range positions[1:] {
-		if c.pool.shared.random {
+		if c.pool.random {
 			break // a key has no server of its own
 		}
 		if sv := c.pool.pick(m.Arg(i)); sv != first && sv != nil {
@@ -241,7 +252,7 @@ func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command)
 			return
 		}
 	}
-	c.forward(m, first)
+	c.forward(m, first, 0)
 }
 
 func (p *redisProtocol) crossShard(c *client, m *message, i, j int) {
@@ -266,23 +277,23 @@ func (p *redisProtocol) response(s *serverConn, data []byte) (n int, done bool, 
 
 var errNotVersion2 = &resp.SyntaxError{Text: "response of protocol version 3"}
 
-// inspect notes what a fragment's response is, and reports whether a response speaks for its server's health.
-func (p *redisProtocol) inspect(s *serverConn, r *request, flat []byte) bool {
+// inspect notes what a fragment's response is, and says what ails its server by what it answers.
+func (p *redisProtocol) inspect(s *serverConn, r *request, flat []byte) (unwell string) {
 	r.kind, r.elements = byte(s.redis.Kind()), s.redis.Count()
 	if s.redis.Kind() != resp.SimpleError {
-		return true
+		return ""
 	}
 	if flat == nil {
 		flat = r.response.First().Bytes()
 	}
-	return !isUnwell(flat)
+	return ailment(flat)
 }
 
-// isUnwell recognises the errors of a server that cannot serve now.
-func isUnwell(response []byte) bool {
+// ailment returns the code of an error of a server that cannot serve now, "" for any other response.
+func ailment(response []byte) string {
 	text, ok := resp.ErrorText(response)
 	if !ok {
-		return false
+		return ""
 	}
 	for i, c := range text {
 		if c == ' ' {
@@ -290,11 +301,12 @@ func isUnwell(response []byte) bool {
 			break
 		}
 	}
-	switch string(text) {
-	case "OOM", "LOADING", "BUSY":
-		return true
+	for _, code := range [...]string{"OOM", "LOADING", "BUSY"} {
+		if string(text) == code {
+			return code
+		}
 	}
-	return false
+	return ""
 }
 
 func (p *redisProtocol) appendFailure(dst []byte, cause *failure) []byte {

@@ -20,6 +20,10 @@ func (p *redisProtocol) splitPairs(c *client, m *message, request *resp.Request,
 // split sends each server the part of a request that has its keys; step is the arguments that go with a key, itself
 // counted. A request whose keys all belong to one server goes there as it is.
 func (p *redisProtocol) split(c *client, m *message, request *resp.Request, cmd *command.Command, rule mergeRule, step int) {
+	if (m.Len()-1)/step > c.pool.conf.Limits.RequestKeys {
+		p.tooManyKeys(c)
+		return
+	}
 	if m.Len() == 1+step {
 		p.forwardKey(c, m, m.Arg(1))
 		return
@@ -29,8 +33,7 @@ func (p *redisProtocol) split(c *client, m *message, request *resp.Request, cmd 
 	for i := 1; i < m.Len(); i += step {
 		sv := c.pool.pick(m.Arg(i))
 		if sv == nil {
-			f.clearTally(w)
-			w.freeFamily(f)
+			f.disband(w)
 			c.replyFailure(failRefused)
 			return
 		}
@@ -38,9 +41,13 @@ func (p *redisProtocol) split(c *client, m *message, request *resp.Request, cmd 
 	}
 	if len(f.servers) == 1 {
 		sv := c.pool.servers[f.servers[0]]
-		f.clearTally(w)
-		w.freeFamily(f)
-		c.forward(m, sv)
+		f.disband(w)
+		c.forward(m, sv, 0)
+		return
+	}
+	if cause := f.refusal(c, m.size()); cause != nil {
+		f.disband(w)
+		c.replyFailure(cause)
 		return
 	}
 	f.settleOwners(w)

@@ -23,8 +23,11 @@ type request struct {
 	response buffer.Buffer
 	done     bool // response is complete
 	failed   bool // response is an error that stands in for a server's response
+	probe    bool // the proxy's own question whether the server is well
 
-	charge   int    // bytes that count as held for the client
+	charge    int // bytes that count as held for the client, from the beginning
+	collected int // bytes of the response, of its fragments too, that count likewise
+
 	sent     int    // bytes that went into the connection's output
 	end      uint64 // where they end in the connection's stream
 	deadline int64  // when the response is overdue; 0 = never
@@ -51,6 +54,7 @@ const requestOverhead = 256
 const keptRequests = 16 << 10
 
 func (w *worker) newRequest() *request {
+	w.requests++
 	if r := w.freeRequests; r != nil {
 		w.freeRequests = r.next
 		w.freeCount--
@@ -61,6 +65,7 @@ func (w *worker) newRequest() *request {
 }
 
 func (w *worker) freeRequest(r *request) {
+	w.requests--
 	r.response.Reset(&w.loop.Chunks)
 	if r.family != nil {
 		w.freeFamily(r.family)

@@ -5,20 +5,44 @@ import (
 
 	"nutmeg/internal/config"
 	"nutmeg/internal/evloop"
+	"nutmeg/internal/pool"
 	"nutmeg/internal/stats"
 )
 
-// server is one server of a pool as one worker sees it.
+// server is one server of a pool as one worker sees it. It lives on over reloads for as long as its pool, its name and its
+// address do.
 type server struct {
 	pool    *workerPool
-	index   int // in the pool
 	conf    *config.Server
 	address evloop.Address
+	index   int        // in the pool
+	health  *pool.Pool // of which index is part
 	stats   *stats.Server
+	retry   evloop.Timer // of a server that is out: when to probe it, or to give the probe up
+	probing *serverConn  // which has a probe to answer
 	lane    lane
+	era     int // counts how often the lane was renewed
+	retired int // connections that only finish what they have begun
 
 	loggedAt   int64 // when a failure was last logged
 	suppressed int   // failures since then that were not
+}
+
+func newServer(p *workerPool, conf *config.Server) *server {
+	return &server{
+		pool: p, lane: newLane(p.conf.ServerConnections),
+		address: evloop.Address{Host: conf.Address.Host, Port: conf.Address.Port, Path: conf.Address.Path},
+	}
+}
+
+// findServer returns the server of a list that conf means.
+func findServer(list []*server, conf *config.Server) *server {
+	for _, s := range list {
+		if s.conf.Name == conf.Name && s.conf.Address == conf.Address {
+			return s
+		}
+	}
+	return nil
 }
 
 // lane is the server connections of one worker to one server that share a session state. There is one state yet: the
@@ -31,19 +55,37 @@ type lane struct {
 
 func newLane(connections int) lane { return lane{conns: make([]*serverConn, connections+1)} }
 
+// renewLane has requests take new connections from now on. These wait until the old ones have nothing more to do, so that
+// no request overtakes an earlier one of the same client.
+func (s *server) renewLane() {
+	s.retire()
+	s.era++
+	s.lane = newLane(s.pool.conf.ServerConnections)
+}
+
+// retire has all connections close when they have nothing more to do.
+func (s *server) retire() {
+	for _, conn := range s.lane.conns {
+		if conn != nil {
+			conn.retire()
+		}
+	}
+}
+
 // connFor returns the connection that a client's request of a size goes to. It opens it if need be.
 //
 // A client's requests all take the same connection, so that they stay in order. A request above the mark of what may be
 // held for the client takes the one for large requests if nothing else of the client is on its way: it is alone
-// then until its response has come, because above its mark nothing more is taken from a client.
+// then until its response has come.
 func (s *server) connFor(c *client, size int) *serverConn {
 	i, n := 0, len(s.lane.conns)-1
 	switch {
-	case size > c.worker.heldMark && c.held == 0:
+	case size > c.mark() && c.held == 0:
 		i = n
 	case n > 1:
 		i = int(c.serial) % n
 	}
+	c.alone = i == n
 	if conn := s.lane.conns[i]; conn != nil {
 		return conn
 	}
@@ -52,11 +94,62 @@ func (s *server) connFor(c *client, size int) *serverConn {
 
 func (s *server) open(slot int) *serverConn {
 	w := s.pool.worker
-	conn := &serverConn{worker: w, server: s, slot: slot}
+	conn := &serverConn{worker: w, server: s, slot: slot, era: s.era, large: slot == len(s.lane.conns)-1}
+	w.keepConn(conn)
 	s.lane.conns[slot] = conn
 	w.stats.TotalConnections++
 	w.loop.Dial(&conn.conn, s.address, evloop.SocketOptions{KeepAlive: s.pool.conf.TCPKeepalive}, conn)
 	return conn
+}
+
+// oldestEra is the earliest era that a connection of the server is left of.
+func (s *server) oldestEra() int {
+	oldest := s.era
+	if s.retired > 0 {
+		for conn := s.pool.worker.conns; conn != nil; conn = conn.next {
+			if conn.server == s {
+				oldest = min(oldest, conn.era)
+			}
+		}
+	}
+	return oldest
+}
+
+// outlived says that a retired connection is gone. The last one of its era lets those of the next begin.
+func (s *server) outlived() {
+	s.retired--
+	for conn := s.pool.worker.conns; conn != nil; {
+		next := conn.next
+		if conn.server == s && conn.connected && !conn.ready && len(conn.greeting) == 0 {
+			conn.begin()
+		}
+		conn = next
+	}
+}
+
+// keepConn and dropConn keep the list of the worker's connections.
+func (w *worker) keepConn(s *serverConn) {
+	if s.next = w.conns; s.next != nil {
+		s.next.previous = s
+	}
+	w.conns = s
+}
+
+func (w *worker) dropConn(s *serverConn) {
+	if s.previous != nil {
+		s.previous.next = s.next
+	} else {
+		w.conns = s.next
+	}
+	if s.next != nil {
+		s.next.previous = s.previous
+	}
+}
+
+// end lets go of a server that is not in the configuration any more.
+func (s *server) end() {
+	s.pool.worker.loop.Disarm(&s.retry)
+	s.retire()
 }
 
 func (s *server) count(cause *failure, connected bool) {
@@ -72,17 +165,6 @@ func (s *server) count(cause *failure, connected bool) {
 	default:
 		s.stats.Err++
 	}
-}
-
-// failed counts a failure of the server towards its ejection.
-func (s *server) failed() {
-	w := s.pool.worker
-	if !s.pool.health.Failed(s.index, w.loop.Now()) {
-		return
-	}
-	s.stats.EjectedAt = w.loop.Outside().Wall().UnixMicro()
-	s.pool.stats.ServerEjects++
-	w.log.Warn("server ejected", "pool", s.pool.name(), "server", s.conf.Name, "for", s.pool.conf.Health.RetryTimeout)
 }
 
 // refuse answers r, which has no response, with the cause.

@@ -14,12 +14,21 @@ type serverConn struct {
 	conn   evloop.Conn
 	worker *worker
 	server *server
-	slot   int // in its lane
+	slot   int  // in its lane; -1 when it is retired
+	era    int  // of its server when it was opened
+	large  bool // is its lane's for large requests, which is closed when there are none
+
+	previous, next *serverConn // the worker's connections
 
 	queue    connQueue
+	pending  int           // requests in the queue
 	waiting  buffer.Buffer // requests that came before the connection was ready
 	appended uint64        // bytes ever put into the output, or into waiting
 	timer    evloop.Timer
+
+	crowd       crowd    // who is not read from because of what is in the queue
+	overload    *failure // what requests are refused with, once one was
+	overloadKey string   // the limit that it names
 
 	redis    resp.ResponseParser
 	memcache struct {
@@ -63,16 +72,20 @@ func (s *serverConn) enqueue(r *request, n int) {
 	r.end = s.appended
 	if timeout := s.server.pool.timeout; timeout > 0 {
 		r.deadline = s.worker.loop.Now() + timeout
-		if !s.timer.Armed() || s.spare() && s.queue.oldest == nil {
+		if !s.timer.Armed() || s.large && s.queue.oldest == nil {
 			s.worker.loop.Arm(&s.timer, r.deadline, s)
 		}
 	}
 	s.queue.push(r)
+	s.pending++
 	st := s.server.stats
 	st.Requests++
 	st.RequestBytes += int64(n)
 	if s.ready {
 		s.conn.Send(nil)
+	}
+	if s.crowded() {
+		s.holdBack(r.sender())
 	}
 }
 
@@ -81,7 +94,9 @@ func (s *serverConn) enqueue(r *request, n int) {
 func (s *serverConn) Expired() {
 	oldest := s.queue.oldest
 	if oldest == nil {
-		s.retire()
+		if s.large && s.ready {
+			s.close()
+		}
 		return
 	}
 	if oldest.deadline == 0 {
@@ -95,12 +110,20 @@ func (s *serverConn) Expired() {
 	s.fail(failTimedOut)
 }
 
-// retire closes a connection for large requests that has had none for a while.
+// retire takes the connection out of its lane. It is closed when the requests that it has are answered.
 func (s *serverConn) retire() {
-	if s.spare() && s.ready {
-		s.conn.Close()
-		s.fail(failRetired)
+	s.server.lane.conns[s.slot] = nil
+	s.slot = -1
+	s.server.retired++
+	if s.queue.oldest == nil {
+		s.close()
 	}
+}
+
+// close ends a connection that has nothing to do.
+func (s *serverConn) close() {
+	s.conn.Close()
+	s.fail(failRetired)
 }
 
 // Opened begins the conversation.
@@ -120,8 +143,11 @@ func (s *serverConn) Opened() {
 	}
 }
 
-// begin lets requests through.
+// begin lets requests through, unless earlier connections of the server still have some.
 func (s *serverConn) begin() {
+	if s.era > s.server.oldestEra() {
+		return
+	}
 	s.ready = true
 	s.conn.SendBuffer(&s.waiting)
 }
@@ -151,6 +177,7 @@ func (s *serverConn) Received(data []byte) {
 		default:
 			if r := s.queue.oldest; r.wanted() {
 				s.worker.store(&r.response, piece, input{whole: whole})
+				r.collect(len(piece))
 			}
 		}
 	}
@@ -159,25 +186,41 @@ func (s *serverConn) Received(data []byte) {
 // responded ends the oldest request with the last piece of its response.
 func (s *serverConn) responded(piece []byte) {
 	r := s.queue.pop()
+	s.pending--
+	s.relieve()
 	w := s.worker
 	size := len(piece)
 	if r.response.Len() > 0 {
 		r.response.Append(&w.loop.Chunks, piece)
+		r.collect(len(piece))
 		size = r.response.Len()
 		piece = nil
 	}
-	if s.server.pool.protocol.inspect(s, r, piece) {
-		s.server.pool.health.Succeeded(s.server.index)
-	} else {
-		s.server.failed()
+	unwell := s.server.pool.protocol.inspect(s, r, piece)
+	switch {
+	case r.probe:
+		s.server.probed(unwell)
+	case unwell == "":
+		s.server.health.Succeeded(s.server.index, w.loop.Now(), w.index)
+	default:
+		s.server.failed(unwell)
 	}
 	if r.wanted() {
 		s.server.stats.Responses++
 		s.server.stats.ResponseBytes += int64(size)
 	}
 	w.answer(r, piece)
-	if s.queue.oldest == nil && s.spare() && !s.dead {
-		w.loop.Arm(&s.timer, w.loop.Now()+spareIdle, s)
+	if s.queue.oldest == nil && !s.dead {
+		s.rest()
+	}
+}
+
+// rest says that the connection has nothing to do.
+func (s *serverConn) rest() {
+	if s.slot < 0 {
+		s.close()
+	} else if s.large {
+		s.worker.loop.Arm(&s.timer, s.worker.loop.Now()+largeIdle, s)
 	}
 }
 
@@ -222,8 +265,8 @@ func (s *serverConn) EOF() {
 // Closed says that the connection failed, or could not be made.
 func (s *serverConn) Closed(err error) { s.fail(failureOf(err)) }
 
-// Flushed is of no interest: clients are held back, connections to servers are not.
-func (s *serverConn) Flushed() {}
+// Flushed says that requests have left. It is asked for while there are clients who wait for that.
+func (s *serverConn) Flushed() { s.relieve() }
 
 // fail ends the closed connection: every request in its queue is answered with the cause.
 func (s *serverConn) fail(cause *failure) {
@@ -234,8 +277,12 @@ func (s *serverConn) fail(cause *failure) {
 	w, sv := s.worker, s.server
 	w.loop.Disarm(&s.timer)
 	s.waiting.Reset(s.chunks())
-	if sv.lane.conns[s.slot] == s {
+	s.relieve()
+	w.dropConn(s)
+	if s.slot >= 0 {
 		sv.lane.conns[s.slot] = nil
+	} else {
+		sv.outlived()
 	}
 	sv.count(cause, s.connected)
 
@@ -243,7 +290,10 @@ func (s *serverConn) fail(cause *failure) {
 	for s.queue.oldest != nil {
 		r := s.queue.pop()
 		pending++
-		r.response.Reset(s.chunks())
+		if r.probe {
+			sv.probed(cause.text)
+		}
+		w.dropResponse(r)
 		w.refuse(r, sv.pool, cause)
 	}
 	if cause == failShutdown || cause == failRetired {
@@ -255,12 +305,9 @@ func (s *serverConn) fail(cause *failure) {
 	}
 	w.logServer(sv, "server connection failed", "cause", cause, "requests", pending)
 	if cause.kind != failureLocal { // a crowd of clients that takes all descriptors must not eject every server
-		sv.failed()
+		sv.failed(cause.text)
 	}
 }
 
-// spare reports whether the connection is its lane's for large requests, which is closed when there are none.
-func (s *serverConn) spare() bool { return s.slot == len(s.server.lane.conns)-1 }
-
-// spareIdle is how long a connection for large requests is kept for the next one, in nanoseconds.
-const spareIdle = int64(10 * time.Second)
+// largeIdle is how long a connection for large requests is kept for the next one, in nanoseconds.
+const largeIdle = int64(10 * time.Second)

@@ -1,94 +1,194 @@
 package proxy
 
 import (
+	"bytes"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"nutmeg/internal/resp"
 )
 
 // redisLanguage is Redis for simulated servers and clients.
+//
+// The servers answer more than Redis does where that names the request: SET with its unit as a status, GETEX with the
+// token of its third argument before the value; INCRBY is refused, with the token. A token in place of a key exists, and
+// is its own value.
 type redisLanguage struct{}
 
 func (redisLanguage) protocol() string { return "redis: true" }
 
-func (redisLanguage) isFailure(response string) bool {
-	return strings.HasPrefix(response, "-ERR Conn") || strings.HasPrefix(response, "-ERR Broken") ||
-		response == "-ERR Invalid argument\r\n"
+func (redisLanguage) isFailure(response []byte) bool {
+	text, ok := resp.ErrorText(response)
+	if !ok {
+		return false
+	}
+	cause, ok := bytes.CutPrefix(text, []byte("ERR "))
+	return ok && isFailureText(string(cause)) || string(text) == unwellRedis
 }
+
+const unwellRedis = "LOADING simulated server is loading"
 
 // redisSession is one connection of a simulated Redis server.
 type redisSession struct {
-	data    map[string]string
 	parser  resp.RequestParser
 	request resp.Request
-	bytes   []byte
+	bytes   []byte // of a request that has come in part
+	args    [][]byte
+	known   bool // the password was given
 }
 
-func (redisLanguage) newSession(data map[string]string) session { return &redisSession{data: data} }
+func (redisLanguage) newSession() session { return &redisSession{} }
 
-func (s *redisSession) feed(data []byte) (responses [][]byte, err error) {
+func (c *redisSession) feed(s *simServer, data, out []byte) ([]byte, error) {
 	for len(data) > 0 {
-		n, done, err := s.parser.Parse(data, &s.request)
+		n, done, err := c.parser.Parse(data, &c.request)
 		if err != nil {
-			return responses, err
+			return out, err
 		}
-		s.bytes = append(s.bytes, data[:n]...)
+		whole := data[:n]
 		data = data[n:]
+		if !done || len(c.bytes) > 0 {
+			c.bytes = append(c.bytes, whole...)
+			whole = c.bytes
+		}
 		if !done {
 			break
 		}
-		var args []string
-		for _, a := range s.request.Args {
-			args = append(args, string(s.bytes[a.Start:a.End]))
+		c.args = c.args[:0]
+		for _, a := range c.request.Args {
+			c.args = append(c.args, whole[a.Start:a.End])
 		}
-		responses = append(responses, s.execute(args))
-		s.bytes = s.bytes[:0]
-		s.request.Reset()
+		out = c.execute(s, out)
+		s.requests++
+		c.bytes = c.bytes[:0]
+		c.request.Reset()
 	}
-	return responses, nil
+	return out, nil
 }
 
-func (s *redisSession) execute(args []string) []byte {
-	get := func(out []byte, key string) []byte {
-		if v, ok := s.data[key]; ok {
+func (c *redisSession) execute(s *simServer, out []byte) []byte {
+	name := string(bytes.ToLower(c.args[0]))
+	switch {
+	case name == "auth":
+		c.known = string(c.args[1]) == s.password
+		return append(out, resp.OK...)
+	case s.password != "" && !c.known:
+		s.fail("server %s was sent %s before the password", s.name, name)
+	case name == "select":
+		return append(out, resp.OK...)
+	case s.unwell:
+		return resp.AppendError(out, unwellRedis)
+	}
+	switch name {
+	case "get":
+		return c.get(s, out, c.args[1], nil)
+	case "getex":
+		return c.get(s, out, c.args[1], c.args[2])
+	case "set":
+		return c.set(s, out, c.args[1], c.args[2])
+	case "mget":
+		out = resp.AppendArray(out, len(c.args)-1)
+		for _, key := range c.args[1:] {
+			out = c.element(s, out, key)
+		}
+		return out
+	case "mset":
+		for i := 1; i < len(c.args); i += 2 {
+			c.set(s, nil, c.args[i], c.args[i+1])
+		}
+		return append(out, "+OK\r\n"...)
+	case "del", "exists":
+		return c.count(s, out, name == "del")
+	case "incrby":
+		if n, ok := parseKey(c.args[1]); ok {
+			s.do(c.args[2], n.number)
+		}
+		return resp.AppendError(out, "ERR refused "+string(c.args[2]))
+	}
+	return resp.AppendError(out, "ERR simulated server does not know "+name)
+}
+
+func (*redisSession) get(s *simServer, out, key, token []byte) []byte {
+	n, ok := parseKey(key)
+	if !ok {
+		if v, there := s.data[string(key)]; there {
 			return resp.AppendBulk(out, v)
 		}
 		return append(out, "$-1\r\n"...)
 	}
-	switch strings.ToLower(args[0]) {
-	case "auth", "select":
-		return []byte(resp.OK)
-	case "get":
-		return get(nil, args[1])
-	case "set":
-		s.data[args[1]] = args[2]
-		return []byte("+OK\r\n")
-	case "mget":
-		out := resp.AppendArray(nil, len(args)-1)
-		for _, key := range args[1:] {
-			out = get(out, key)
-		}
-		return out
-	case "mset":
-		for i := 1; i < len(args); i += 2 {
-			s.data[args[i]] = args[i+1]
-		}
-		return []byte("+OK\r\n")
-	case "del", "exists":
-		n := int64(0)
-		for _, key := range args[1:] {
-			if _, ok := s.data[key]; ok {
-				n++
-				if strings.EqualFold(args[0], "del") {
-					delete(s.data, key)
-				}
-			}
-		}
-		return resp.AppendInteger(nil, n)
+	s.scratch = s.scratch[:0]
+	if token != nil {
+		s.scratch = append(append(s.scratch, token...), '|')
 	}
-	return resp.AppendError(nil, "ERR simulated server does not know "+args[0])
+	var there bool
+	s.scratch, _, there = s.read(s.scratch, n, token)
+	if !there && token == nil {
+		return append(out, "$-1\r\n"...)
+	}
+	return resp.AppendBulk(out, s.scratch)
+}
+
+func (*redisSession) set(s *simServer, out, key, value []byte) []byte {
+	n, ok := parseKey(key)
+	if !ok {
+		s.data[string(key)] = string(value)
+		return append(out, "+OK\r\n"...)
+	}
+	s.write(n, value)
+	out = fmt.Appendf(out, "+x%d.%d\r\n", n.client, s.written[n])
+	return out
+}
+
+// element appends what MGET says of a key.
+func (*redisSession) element(s *simServer, out, key []byte) []byte {
+	if _, ok := parseToken(key); ok {
+		s.do(key, noKey)
+		return resp.AppendBulk(out, key)
+	}
+	var ok bool
+	if n, mine := parseKey(key); !mine {
+		var v string
+		v, ok = s.data[string(key)]
+		s.scratch = append(s.scratch[:0], v...)
+	} else if l := s.books(n.client); l != nil {
+		number := s.written[n]
+		ok = number != 0
+		if ok {
+			s.scratch = l.appendValue(s.scratch[:0], number)
+		}
+	}
+	if !ok {
+		return append(out, "$-1\r\n"...)
+	}
+	return resp.AppendBulk(out, s.scratch)
+}
+
+// count is DEL and EXISTS.
+func (c *redisSession) count(s *simServer, out []byte, remove bool) []byte {
+	n := int64(0)
+	for _, key := range c.args[1:] {
+		if _, ok := parseToken(key); ok {
+			s.do(key, noKey)
+			n++
+			continue
+		}
+		if name, ok := parseKey(key); ok {
+			if s.written[name] != 0 {
+				n++
+			}
+			if remove {
+				delete(s.written, name)
+			}
+			continue
+		}
+		if _, there := s.data[string(key)]; there {
+			n++
+		}
+		if remove {
+			delete(s.data, string(key))
+		}
+	}
+	return resp.AppendInteger(out, n)
 }
 
 // redisReader cuts responses.
@@ -99,176 +199,245 @@ type redisReader struct {
 
 func (redisLanguage) newReader() responseReader { return &redisReader{} }
 
-func (r *redisReader) feed(data []byte) (responses []string, err error) {
-	for len(data) > 0 {
-		n, done, err := r.parser.Parse(data)
-		if err != nil {
-			return responses, err
-		}
-		r.bytes = append(r.bytes, data[:n]...)
-		data = data[n:]
-		if done {
-			responses = append(responses, string(r.bytes))
-			r.bytes = r.bytes[:0]
-		}
+func (r *redisReader) next(data []byte) (response, rest []byte, err error) {
+	n, done, err := r.parser.Parse(data)
+	if err != nil {
+		return nil, nil, err
 	}
-	return responses, nil
+	return takeResponse(&r.bytes, data, n, done)
 }
 
-func (redisLanguage) hello(*simClient) ([]byte, func(string) string) {
-	return []byte("AUTH sesame\r\n"), func(response string) string {
-		if response != resp.OK && response != resp.NoPassword {
+func (redisLanguage) hello(c *simClient, dst []byte, o *op) []byte {
+	o.kind = opHello
+	return resp.AppendCommand(dst, "AUTH", c.pool.password)
+}
+
+var redisMix = []struct {
+	kind   opKind
+	weight int
+}{
+	{opGet, 12}, {opTell, 12}, {opSet, 24}, {opGetMany, 16}, {opSetMany, 8}, {opDelete, 6}, {opExists, 6}, {opEcho, 5}, {opRefused, 4},
+	{opUnknown, 1},
+}
+
+func (l redisLanguage) next(c *simClient, dst []byte, o *op) []byte {
+	r := c.sim.Random()
+	pick := r.IntN(94)
+	for _, m := range redisMix {
+		if pick -= m.weight; pick < 0 {
+			o.kind = m.kind
+			break
+		}
+	}
+	switch o.kind {
+	case opGet:
+		c.plainSent++
+		if r.IntN(4) == 0 {
+			dst = append(dst, "get "...)
+			dst = c.appendKey(dst, c.want(o))
+			return append(dst, "\r\n"...)
+		}
+		dst = append(dst, "*2\r\n$3\r\nGET\r\n"...)
+		return c.bulkKey(dst, c.want(o))
+	case opTell:
+		dst = append(dst, "*3\r\n$5\r\ngetex\r\n"...)
+		key := c.want(o)
+		o.unit = c.add(key, -1)
+		return c.bulkToken(c.bulkKey(dst, key), o.unit)
+	case opSet:
+		dst = append(dst, "*3\r\n$3\r\nSET\r\n"...)
+		return l.pair(c, dst, o)
+	case opSetMany:
+		n := 1 + r.IntN(c.pool.most)
+		dst = resp.AppendBulk(resp.AppendArray(dst, 1+2*n), "MSET")
+		for range n {
+			dst = l.pair(c, dst, o)
+		}
+		return dst
+	case opGetMany:
+		return l.many(c, dst, o, "mget")
+	case opDelete:
+		return l.many(c, dst, o, "DEL")
+	case opExists:
+		return l.many(c, dst, o, "exists")
+	case opRefused:
+		dst = append(dst, "*3\r\n$6\r\nINCRBY\r\n"...)
+		key := c.want(o)
+		o.unit = c.add(key, -1)
+		return c.bulkToken(c.bulkKey(dst, key), o.unit)
+	case opEcho:
+		dst = append(dst, "*2\r\n$4\r\nECHO\r\n"...)
+		o.unit = c.add(noKey, -1)
+		return c.bulkToken(dst, o.unit)
+	}
+	return append(dst, "NOSUCHCOMMAND x\r\n"...)
+}
+
+// pair appends a key and its new value.
+func (redisLanguage) pair(c *simClient, dst []byte, o *op) []byte {
+	key := c.sim.Random().IntN(keysOfClient)
+	unit := c.overwrite(o, key)
+	dst = c.bulkKey(dst, key)
+	c.scratch = c.appendValue(c.scratch[:0], unit)
+	return resp.AppendBulk(dst, c.scratch)
+}
+
+// many appends a request of several keys and a token.
+func (redisLanguage) many(c *simClient, dst []byte, o *op, name string) []byte {
+	r := c.sim.Random()
+	n := r.IntN(c.pool.most)
+	token := r.IntN(n + 1)
+	dst = resp.AppendBulk(resp.AppendArray(dst, n+2), name)
+	for i := range n + 1 {
+		if i == token {
+			o.unit = c.add(noKey, -1)
+			o.keys = append(o.keys, wanted{key: noKey})
+			dst = c.bulkToken(dst, o.unit)
+			continue
+		}
+		key := c.want(o)
+		if o.kind == opDelete {
+			c.keys[key].last = 0
+		}
+		dst = c.bulkKey(dst, key)
+	}
+	return dst
+}
+
+// rubbish is what ends a conversation.
+func (redisLanguage) rubbish(c *simClient, dst []byte, o *op) []byte {
+	o.kind = opRubbish
+	return append(dst, [...]string{"*1\r\n+oops\r\n", "*-5x\r\n", "Host: x\r\n\r\n", "*2\r\n$3\r\nGET\r\n$999999999999\r\n"}[c.sim.Random().IntN(4)]...)
+}
+
+func (redisLanguage) quit(dst []byte) []byte { return append(dst, "*1\r\n$4\r\nQUIT\r\n"...) }
+
+func (c *simClient) bulkKey(dst []byte, key int) []byte {
+	c.scratch = c.appendKey(c.scratch[:0], key)
+	return resp.AppendBulk(dst, c.scratch)
+}
+
+func (c *simClient) bulkToken(dst []byte, unit int32) []byte {
+	c.scratch = c.appendToken(c.scratch[:0], unit)
+	return resp.AppendBulk(dst, c.scratch)
+}
+
+func (l redisLanguage) check(c *simClient, o *op, response []byte) string {
+	switch o.kind {
+	case opGet:
+		value, ok, rest := takeBulk(response)
+		if len(rest) > 0 {
+			return fmt.Sprintf("GET answered by %.60q", response)
+		}
+		return c.judge(o.keys[0], value, ok)
+	case opTell:
+		return l.checkTold(c, o, response)
+	case opSet:
+		return c.mustBe(response, "+x%d.%d\r\n", c.client, o.keys[0].unit)
+	case opSetMany:
+		if string(response) != "+OK\r\n" {
+			return fmt.Sprintf("MSET answered by %.60q", response)
+		}
+		return c.mustBeDone(o)
+	case opGetMany:
+		return l.checkMany(c, o, response)
+	case opDelete, opExists:
+		return c.checkCount(o, response)
+	case opRefused:
+		return c.mustBe(response, "-ERR refused x%d.%d\r\n", c.client, o.unit)
+	case opEcho:
+		value, ok, rest := takeBulk(response)
+		if n, is := parseToken(value); !ok || len(rest) > 0 || !is || n != (names{c.client, int(o.unit)}) {
+			return fmt.Sprintf("ECHO of unit %d answered by %.60q", o.unit, response)
+		}
+	case opHello:
+		if string(response) != resp.OK && string(response) != resp.NoPassword {
 			return fmt.Sprintf("AUTH answered by %.60q", response)
 		}
-		return ""
-	}
-}
-
-func (l redisLanguage) next(c *simClient) ([]byte, func(string) string) {
-	switch c.arena.Random().IntN(12) {
-	case 0, 1, 2:
-		return l.get(c)
-	case 3, 4, 5:
-		return l.set(c)
-	case 6, 7:
-		return l.mget(c)
-	case 8:
-		return l.mset(c)
-	case 9:
-		return l.count(c, "DEL")
-	case 10:
-		return l.count(c, "exists")
-	}
-	return l.echo(c)
-}
-
-func (l redisLanguage) get(c *simClient) ([]byte, func(string) string) {
-	key := c.key()
-	want := c.written[key]
-	return resp.AppendCommand(nil, "GET", key), func(response string) string {
-		if l.isFailure(response) {
-			return ""
+	case opUnknown:
+		if !strings.HasPrefix(string(response), "-ERR unknown command 'NOSUCHCOMMAND'") {
+			return fmt.Sprintf("unknown command answered by %.60q", response)
 		}
-		got, ok, rest := takeBulk(response)
-		if rest != "" {
-			return fmt.Sprintf("GET %s answered by %.60q", key, response)
+	case opRubbish:
+		if !strings.HasPrefix(string(response), "-ERR Protocol error") {
+			return fmt.Sprintf("rubbish answered by %.60q", response)
 		}
-		return c.judge(key, got, ok, want)
-	}
-}
-
-func (l redisLanguage) set(c *simClient) ([]byte, func(string) string) {
-	key := c.key()
-	value := c.value(key)
-	c.written[key] = value
-	return resp.AppendCommand(nil, "set", key, value), func(response string) string { return l.mustBeOK(c, response, key) }
-}
-
-func (l redisLanguage) mustBeOK(c *simClient, response string, keys ...string) string {
-	c.wrote(response, keys...)
-	if response != "+OK\r\n" && !l.isFailure(response) {
-		return fmt.Sprintf("write of %v answered by %.60q", keys, response)
 	}
 	return ""
 }
 
-func (l redisLanguage) mget(c *simClient) ([]byte, func(string) string) {
-	args, want := []string{"MGET"}, []string{}
-	for range 1 + c.arena.Random().IntN(12) {
-		key := c.key()
-		args, want = append(args, key), append(want, c.written[key])
+// checkTold is for a read whose response names it.
+func (redisLanguage) checkTold(c *simClient, o *op, response []byte) string {
+	text, ok, rest := takeBulk(response)
+	head, value, found := bytes.Cut(text, []byte("|"))
+	n, is := parseToken(head)
+	if !ok || !found || !is || len(rest) > 0 || n != (names{c.client, int(o.unit)}) {
+		return fmt.Sprintf("read of unit %d answered by %.60q", o.unit, response)
 	}
-	return resp.AppendCommand(nil, args...), func(response string) string {
-		if l.isFailure(response) {
-			return ""
-		}
-		head := fmt.Sprintf("*%d\r\n", len(want))
-		rest, ok := strings.CutPrefix(response, head)
-		if !ok {
+	return c.judgeFound(o, value, len(value) > 0)
+}
+
+func (redisLanguage) checkMany(c *simClient, o *op, response []byte) string {
+	head := fmt.Appendf(c.scratch[:0], "*%d\r\n", len(o.keys))
+	rest, ok := bytes.CutPrefix(response, head)
+	if !ok {
+		return fmt.Sprintf("MGET of %d keys answered by %.60q", len(o.keys), response)
+	}
+	for _, w := range o.keys {
+		value, there, after := takeBulk(rest)
+		if len(after) == len(rest) {
 			return fmt.Sprintf("MGET answered by %.60q", response)
 		}
-		for i := range want {
-			var got string
-			var found bool
-			got, found, rest = takeBulk(rest)
-			if wrong := c.judge(args[i+1], got, found, want[i]); wrong != "" {
-				return wrong
-			}
+		rest = after
+		if wrong := c.judgeOrToken(o, w, value, there); wrong != "" {
+			return wrong
 		}
-		return rest
 	}
+	if len(rest) > 0 {
+		return fmt.Sprintf("MGET: %.60q is too much", rest)
+	}
+	return ""
 }
 
-func (l redisLanguage) mset(c *simClient) ([]byte, func(string) string) {
-	args, keys := []string{"mset"}, []string{}
-	for range 1 + c.arena.Random().IntN(6) {
-		key := c.key()
-		value := c.value(key)
-		c.written[key] = value
-		args, keys = append(args, key, value), append(keys, key)
+// checkCount is for DEL and EXISTS: the keys that are there, and the token.
+func (c *simClient) checkCount(o *op, response []byte) string {
+	if wrong := c.mustBeDone(o); wrong != "" {
+		return wrong
 	}
-	return resp.AppendCommand(nil, args...), func(response string) string { return l.mustBeOK(c, response, keys...) }
-}
-
-// count is DEL or EXISTS.
-func (l redisLanguage) count(c *simClient, name string) ([]byte, func(string) string) {
-	args := []string{name}
-	least := 0
-	for range 1 + c.arena.Random().IntN(6) {
-		key := c.key()
-		args = append(args, key)
-		if c.written[key] != "" {
-			least++
+	var gone [keysOfClient]bool
+	want := 1
+	sure := !c.pool.loose
+	for _, w := range o.keys {
+		if w.key == noKey {
+			continue
 		}
-		if name == "DEL" {
-			delete(c.written, key)
+		sure = sure && !c.isDoubtful(w.key)
+		if w.unit != 0 && !gone[w.key] {
+			want++
 		}
+		gone[w.key] = gone[w.key] || o.kind == opDelete
 	}
-	keys := args[1:]
-	return resp.AppendCommand(nil, args...), func(response string) string {
-		if name == "DEL" {
-			c.wrote(response, keys...)
-		}
-		if l.isFailure(response) {
-			return ""
-		}
-		got, err := strconv.Atoi(strings.Trim(response, ":\r\n"))
-		if err != nil {
-			return fmt.Sprintf("%v answered by %.60q", args, response)
-		}
-		for _, key := range keys {
-			if c.doubtful[key] || c.arena.loose {
-				return ""
-			}
-		}
-		if got != least {
-			return fmt.Sprintf("%v gives %d, should be %d", args, got, least)
-		}
-		return ""
+	got, rest := leadingNumber(bytes.TrimPrefix(response, []byte(":")))
+	if string(rest) != "\r\n" || response[0] != ':' {
+		return fmt.Sprintf("count answered by %.60q", response)
 	}
-}
-
-// echo is answered by the proxy, in its turn.
-func (l redisLanguage) echo(c *simClient) ([]byte, func(string) string) {
-	c.seq++
-	token := fmt.Sprintf("c%d:%d", c.id, c.seq)
-	return []byte("ECHO " + token + "\r\n"), func(response string) string {
-		if got, _, rest := takeBulk(response); got != token || rest != "" {
-			return fmt.Sprintf("ECHO %s answered by %.60q", token, response)
-		}
-		return ""
+	if got < 1 || got > len(o.keys) || sure && got != want {
+		return fmt.Sprintf("count of %d keys gives %d, should be %d", len(o.keys), got, want)
 	}
+	return ""
 }
 
 // takeBulk takes a bulk string off the front of a response. rest is all of it if there is none.
-func takeBulk(s string) (value string, ok bool, rest string) {
-	if after, null := strings.CutPrefix(s, "$-1\r\n"); null {
-		return "", false, after
+func takeBulk(s []byte) (value []byte, ok bool, rest []byte) {
+	if after, null := bytes.CutPrefix(s, []byte("$-1\r\n")); null {
+		return nil, false, after
 	}
-	head, body, found := strings.Cut(s, "\r\n")
-	n, err := strconv.Atoi(strings.TrimPrefix(head, "$"))
-	if !found || err != nil || len(body) < n+2 || head[0] != '$' {
-		return "", false, s
+	if len(s) == 0 || s[0] != '$' {
+		return nil, false, s
 	}
-	return body[:n], true, body[n+2:]
+	n, after := leadingNumber(s[1:])
+	if len(after) < n+4 || string(after[:2]) != "\r\n" || string(after[n+2:n+4]) != "\r\n" {
+		return nil, false, s
+	}
+	return after[2 : n+2], true, after[n+4:]
 }

@@ -19,16 +19,33 @@ type worker struct {
 	log     *slog.Logger
 	context context.Context // for asking the log whether a level is on
 	stats   *stats.Worker
-	pools   []*workerPool
 
-	clients  *client      // all of them
-	resuming *client      // those to read from again at the end of the batch
-	load     atomic.Int64 // how many clients; the worker that accepts reads it
-	serial   uint32
-	heldMark int // heldBytes, but in tests
+	generation *generation
+	pools      []*workerPool           // of the generation, in its order
+	poolOf     map[*census]*workerPool // the same
+	conns      *serverConn             // all that are open, also of servers and pools that are no more
+
+	clients   *client      // all of them, likewise
+	guests    int          // how many, with those that are being closed gracefully
+	lingered  func()       // one of the latter is gone
+	departure *departure   // set while all clients are to leave
+	deserted  bool         // and the last one has
+	resuming  []*client    // those to read from again at the end of the batch
+	load      atomic.Int64 // how many clients; the worker that accepts reads it
+	serial    uint32
+	heldMark  int // stands in for client_buffer where that is more: while memory is short
+
+	relieved     *serverConn // those whose crowd goes on at the end of the batch
+	sweep        sweep
+	quiet        [numLimits]quiet
+	requests     int   // in use
+	published    int64 // of the sum of what all workers hold, the worker's part
+	pressure     pressure
+	starvedSince int64
 
 	intake       *intake // parses requests that come whole
 	freeIntakes  *intake
+	freeBacklogs *backlog
 	freeRequests *request
 	freeCount    int
 	freeFamilies *family
@@ -44,26 +61,19 @@ type worker struct {
 	childConns  []*serverConn
 	childStarts []uint64
 
+	resolver resolver
 	trim     evloop.Timer
 	released int // bytes that Trim let go since memory was given back
 }
 
 func newWorker(p *Proxy, index int, outside evloop.Outside) *worker {
-	w := &worker{proxy: p, index: index, log: p.log, context: context.Background(), heldMark: heldBytes}
+	w := &worker{proxy: p, index: index, log: p.log, context: context.Background(), heldMark: pressureMarks[pressureNone]}
+	w.sweep.worker = w
 	w.loop = evloop.New(outside, w)
 	w.intake = w.newIntake()
-	counts := make([]int, len(p.pools))
-	most := 0
-	for i, sp := range p.pools {
-		counts[i] = len(sp.conf.Servers)
-		most = max(most, counts[i])
-	}
-	w.stats = stats.NewWorker(counts)
-	w.tally = make([]int32, most)
-	w.childOf = make([]int32, most)
-	for i, sp := range p.pools {
-		w.pools = append(w.pools, newWorkerPool(w, sp, &w.stats.Pools[i]))
-	}
+	w.stats = &stats.Worker{}
+	w.lingered = func() { w.guests-- }
+	w.resolver.worker = w
 	return w
 }
 
@@ -76,16 +86,11 @@ const (
 	returnBytes = 8 << 20
 )
 
-// BatchDone reads again from clients that were held back, once what they held has become less.
+// BatchDone does what is done once for all that a batch brought.
 func (w *worker) BatchDone() {
-	for c := w.resuming; c != nil; c = w.resuming {
-		w.resuming = c.nextResuming
-		c.nextResuming = nil
-		c.resuming = false
-		if !c.gone {
-			c.resume()
-		}
-	}
+	w.resumeClients()
+	w.checkDeserted()
+	w.weigh()
 	w.trimScratch()
 	if w.loop.Chunks.Idle() > keptBytes && !w.trim.Armed() {
 		w.loop.Arm(&w.trim, w.loop.Now()+trimInterval, w)
@@ -172,19 +177,33 @@ func (w *worker) shutdown() {
 		c.depart(true)
 		c = next
 	}
-	for _, p := range w.pools {
-		if p.listener != nil {
-			p.listener.Close()
-		}
-		for _, s := range p.servers {
-			for _, conn := range s.lane.conns {
-				if conn != nil {
-					conn.conn.Close()
-					conn.fail(failShutdown)
-				}
-			}
+	if w.index == 0 {
+		for _, l := range w.proxy.listeners {
+			l.close()
 		}
 	}
+	for w.conns != nil {
+		conn := w.conns
+		conn.conn.Close()
+		conn.fail(failShutdown)
+	}
 	w.loop.Disarm(&w.trim)
+	w.loop.Disarm(&w.resolver.timer)
 	w.loop.Stop()
+}
+
+// admit begins to serve a client that the first worker has accepted for this one.
+func (w *worker) admit(of *census, s evloop.Socket, state *clientState) {
+	p := w.poolOf[of]
+	if p == nil { // the pool went in the meantime
+		w.load.Add(-1)
+		of.clients.Add(-1)
+		_ = s.Close()
+		return
+	}
+	c := p.admit(s)
+	if state != nil && !c.gone {
+		c.restore(state)
+	}
+	c.takeLeave()
 }

@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"os"
-
 	"nutmeg/internal/config"
 	"nutmeg/internal/evloop"
 	"nutmeg/internal/pool"
@@ -12,16 +10,14 @@ import (
 // workerPool is a pool as one worker sees it: the clients and server connections that the worker has of it.
 type workerPool struct {
 	worker   *worker
-	shared   *sharedPool
+	census   *census
 	conf     *config.Pool
 	health   *pool.Pool
+	random   bool // any server will do
 	protocol protocol
 	servers  []*server
 	timeout  int64 // nanoseconds; 0 = none
 	stats    *stats.Pool
-	listener *evloop.Listener // of the worker that accepts
-
-	socketFile os.FileInfo // of the listening unix socket, if it is one and of the worker that accepts
 }
 
 // protocol is what differs between Redis and memcached.
@@ -30,35 +26,77 @@ type protocol interface {
 	request(c *client, data []byte, source input) int
 	// response takes one response, or the part of it that has come, off the front of data.
 	response(s *serverConn, data []byte) (n int, done bool, err error)
-	// inspect looks at a whole response, of which flat is all unless nil. It reports whether the server seems well.
-	inspect(s *serverConn, r *request, flat []byte) bool
+	// inspect looks at a whole response, of which flat is all unless nil. It says what ails the server, "" if it seems well.
+	inspect(s *serverConn, r *request, flat []byte) (unwell string)
 	// merge makes the response of a parent whose children all have theirs.
 	merge(p *workerPool, parent *request)
 	// appendFailure appends the error that tells a client the cause.
 	appendFailure(dst []byte, cause *failure) []byte
 	// greeting is what a new connection begins with, and the answers that it gets.
 	greeting() (hello []byte, steps []greeting)
+	// probe is a request that any server that is well can answer, and the kind of request that it is.
+	probe() (request string, expects uint8)
+	// tooSlow tells a client that its request took too long to come, and closes it. What has come of it is dropped already.
+	tooSlow(c *client)
 	// tooManyClients is the error that a client is turned away with.
 	tooManyClients() string
 }
 
-func newWorkerPool(w *worker, shared *sharedPool, st *stats.Pool) *workerPool {
-	conf := shared.conf
-	p := &workerPool{worker: w, shared: shared, conf: conf, health: shared.health, timeout: int64(conf.Timeout), stats: st}
-	if conf.Protocol == config.Redis {
-		p.protocol = newRedisProtocol(conf.RedisAuth, conf.RedisDB)
+// change takes over the settings of a generation, for a pool that is new or goes on. Counters of what goes on do, too.
+func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
+	before, renew := p.servers, p.conf != nil && dialedDifferently(p.conf, to.conf)
+	p.conf, p.health, p.random, p.timeout = to.conf, to.health, to.health.Random(), int64(to.conf.Timeout)
+	if p.conf.Protocol == config.Redis {
+		p.protocol = newRedisProtocol(p.conf.RedisAuth, p.conf.RedisDB)
 	} else {
 		p.protocol = memcacheProtocol{}
 	}
-	for i := range conf.Servers {
-		s := &conf.Servers[i]
-		p.servers = append(p.servers, &server{
-			pool: p, index: i, conf: s, stats: &st.Servers[i],
-			address: evloop.Address{Host: s.Address.Host, Port: s.Address.Port, Path: s.Address.Path},
-			lane:    newLane(conf.ServerConnections),
-		})
+	servers := counters.Servers
+	*counters = *p.stats
+	counters.Servers = servers
+	p.stats = counters
+
+	p.servers = make([]*server, len(p.conf.Servers))
+	for i := range p.conf.Servers {
+		conf := &p.conf.Servers[i]
+		s := findServer(before, conf)
+		if s == nil {
+			s = newServer(p, conf)
+		} else {
+			servers[i] = *s.stats
+			if renew {
+				s.renewLane()
+			}
+		}
+		s.conf, s.index, s.health, s.stats = conf, i, p.health, &servers[i]
+		p.servers[i] = s
 	}
-	return p
+	for _, s := range before {
+		if s.health != p.health {
+			s.end()
+		}
+	}
+	p.scheduleProbes()
+}
+
+// dialedDifferently reports whether connections to servers have to be made in another way than before.
+func dialedDifferently(before, after *config.Pool) bool {
+	return before.RedisAuth != after.RedisAuth || before.RedisDB != after.RedisDB ||
+		before.TCPKeepalive != after.TCPKeepalive || before.ServerConnections != after.ServerConnections
+}
+
+// end lets go of a pool that is not in the configuration any more.
+func (p *workerPool) end() {
+	for c := p.worker.clients; c != nil; {
+		next := c.next
+		if c.pool == p {
+			c.leave()
+		}
+		c = next
+	}
+	for _, s := range p.servers {
+		s.end()
+	}
 }
 
 func (p *workerPool) name() string { return p.conf.Name }
@@ -66,12 +104,12 @@ func (p *workerPool) name() string { return p.conf.Name }
 // pick returns the server of a key, nil if all servers are ejected.
 func (p *workerPool) pick(key []byte) *server {
 	var hash uint32
-	if p.shared.random {
+	if p.random {
 		hash = uint32(p.worker.loop.Outside().Random())
 	} else {
 		hash = p.health.Hash(key)
 	}
-	i, ok := p.health.Pick(hash, p.worker.loop.Now())
+	i, ok := p.health.Pick(hash, p.worker.loop.Now(), p.worker.index)
 	if !ok {
 		return nil
 	}
@@ -79,14 +117,18 @@ func (p *workerPool) pick(key []byte) *server {
 }
 
 // forward sends a whole request to a server.
-func (c *client) forward(m *message, sv *server) *request {
+func (c *client) forward(m *message, sv *server, expects uint8) {
 	n := m.size()
 	conn := sv.connFor(c, n)
+	if cause := conn.refusal(); cause != nil {
+		c.replyFailure(cause)
+		return
+	}
 	r := c.worker.newRequest()
+	r.expects = expects
 	m.sendAll(conn)
 	c.accept(r, n)
 	conn.enqueue(r, n)
-	return r
 }
 
 // replyFailure answers a request that cannot be sent to any server.
@@ -97,60 +139,40 @@ func (c *client) replyFailure(cause *failure) {
 	c.reply(w.scratch)
 }
 
-// Accepted gives a new client to the worker that has the fewest.
-func (p *workerPool) Accepted(s evloop.Socket) {
-	shared := p.shared
-	if limit := int64(p.conf.ClientConnections); limit > 0 && shared.clients.Load() >= limit {
-		p.turnAway(s)
-		return
-	}
-	shared.clients.Add(1)
-	to := p.worker.proxy.leastLoaded()
-	to.load.Add(1)
-	if to == p.worker {
-		p.admit(s)
-		return
-	}
-	target := to.pools[shared.index]
-	to.loop.Post(func() { target.admit(s) })
-}
-
-// AcceptFailed says that the process has no descriptor for another client.
-func (p *workerPool) AcceptFailed(err error) {
-	p.worker.log.Warn("cannot accept clients for a moment; raise the limit of open files (ulimit -n)", "pool", p.name(), "cause", err)
-}
-
 // turnAway tells a client over the limit why it is closed.
-func (p *workerPool) turnAway(s evloop.Socket) {
+func (p *workerPool) turnAway(s evloop.Socket, limit int64) {
 	w := p.worker
-	w.log.Warn("client refused: client_connections is reached", "pool", p.name(), "client", s.Peer(), "limit", p.conf.ClientConnections)
+	p.reached(limitConnections, s.Peer, "limit", limit)
 	c := &client{worker: w, pool: p, leaving: true, gone: true}
 	if w.loop.Adopt(&c.conn, s, c) == nil {
+		w.guests++
 		c.conn.SendString(p.protocol.tooManyClients())
-		c.conn.CloseGracefully(nil)
+		c.conn.CloseGracefully(w.lingered)
 	}
 }
 
-// admit begins to serve a client that was accepted for this worker.
-func (p *workerPool) admit(s evloop.Socket) {
+func (p *workerPool) admit(s evloop.Socket) *client {
 	w := p.worker
 	w.serial++
-	c := &client{worker: w, pool: p, serial: w.serial, expected: firstExpected, authenticated: p.conf.RedisAuth == ""}
+	c := &client{worker: w, pool: p, serial: w.serial, expected: firstExpected, guessed: guessedResponses, authenticated: p.conf.RedisAuth == ""}
+	c.watchIdle()
 	c.next = w.clients
 	if c.next != nil {
 		c.next.previous = c
 	}
 	w.clients = c
+	w.guests++
 	p.stats.ClientConnections++
 	w.stats.TotalConnections++
 	if err := w.loop.Adopt(&c.conn, s, c); err != nil {
 		w.log.Error("cannot serve a client", "pool", p.name(), "cause", err)
 		c.depart(false)
 	}
+	return c
 }
 
 // forget takes a client that has left out of the worker's books.
-func (p *workerPool) forget(c *client, orderly bool) {
+func (p *workerPool) forget(c *client) {
 	w := p.worker
 	if c.previous != nil {
 		c.previous.next = c.next
@@ -161,12 +183,8 @@ func (p *workerPool) forget(c *client, orderly bool) {
 		c.next.previous = c.previous
 	}
 	c.previous, c.next = nil, nil
+	w.guests--
 	w.load.Add(-1)
-	p.shared.clients.Add(-1)
+	p.census.clients.Add(-1)
 	p.stats.ClientConnections--
-	if orderly {
-		p.stats.ClientEOF++
-	} else {
-		p.stats.ClientErr++
-	}
 }

@@ -78,6 +78,21 @@ const (
 // Size is how many bytes of the current request have been seen: 0 between requests.
 func (p *RequestParser) Size() int { return int(p.size) }
 
+// minArgBytes is the size of the smallest argument, with its length line and its line end: "$0\r\n\r\n".
+const minArgBytes = 6
+
+// Announced is how large the current request is at least, by the lengths that have come; 0 between requests.
+func (p *RequestParser) Announced() int {
+	n := int(p.size) + int(p.bodyLeft) + max(0, int(p.argsLeft)-1)*minArgBytes
+	if p.state == requestBody {
+		n += 2 // the line end behind it
+	}
+	return n
+}
+
+// ArgsLeft is how many arguments of the current request have been announced and have not come whole.
+func (p *RequestParser) ArgsLeft() int { return int(p.argsLeft) }
+
 // Parse takes the bytes of data that belong to the current request and adds what it learns to req.
 //
 // With done, the request ends before data[n]; without, n is len(data) and the request goes on in the next call's data.

@@ -23,7 +23,7 @@ func parseRequests(t *testing.T, stream []byte, cuts ...int) (all []parsedReques
 	t.Helper()
 	var parser resp.RequestParser
 	var request resp.Request
-	begin, from := 0, 0
+	begin, from, announced := 0, 0, 0
 	for _, to := range append(cuts, len(stream)) {
 		for piece := stream[from:to]; len(piece) > 0; {
 			n, done, err := parser.Parse(piece, &request)
@@ -42,11 +42,19 @@ func parseRequests(t *testing.T, stream []byte, cuts ...int) (all []parsedReques
 				if parser.Size() != from-begin {
 					t.Fatalf("Size is %d after %d bytes", parser.Size(), from-begin)
 				}
+				announced = parser.Announced()
+				if announced < parser.Size() {
+					t.Fatalf("%d bytes are announced and %d have come", announced, parser.Size())
+				}
 				continue
 			}
 			if parser.Size() != 0 || n == 0 {
 				t.Fatalf("Size is %d, took %d bytes at the end of a request", parser.Size(), n)
 			}
+			if announced > from-begin {
+				t.Fatalf("%d bytes were announced for a request of %d", announced, from-begin)
+			}
+			announced = 0
 			all = append(all, requestOf(t, &request, stream[begin:from]))
 			request.Reset()
 			begin = from
@@ -366,4 +374,34 @@ func BenchmarkParseMGet100(b *testing.B) {
 		words = append(words, fmt.Sprintf("key:%012d", i))
 	}
 	benchmarkRequests(b, pipelineOf(1, words...))
+}
+
+// TestAnnounced: what a request will take is known as soon as its lengths are.
+func TestAnnounced(t *testing.T) {
+	for _, tt := range []struct {
+		name, begin    string
+		announced      int
+		left, complete int
+	}{
+		{"nothing", "", 0, 0, 0},
+		{"a number of arguments", "*1000\r\n", 7 + 999*6, 1000, 0},
+		{"a length", "*2\r\n$3\r\nGET\r\n$5000\r\n", 20 + 5002, 1, 2},
+		{"a length, and some of the bytes", "*2\r\n$3\r\nGET\r\n$5000\r\nabc", 20 + 5002, 1, 2},
+		{"half a line end", "*2\r\n$3\r\nGET\r\n$3\r\nabc\r", 22, 1, 2},
+		{"an inline command", "GET something", 13, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var parser resp.RequestParser
+			var request resp.Request
+			if _, done, err := parser.Parse([]byte(tt.begin), &request); done || err != nil {
+				t.Fatal(done, err)
+			}
+			if got := parser.Announced(); got != tt.announced {
+				t.Errorf("%d bytes are announced, want %d", got, tt.announced)
+			}
+			if got := parser.ArgsLeft(); got != tt.left || len(request.Args) != tt.complete {
+				t.Errorf("%d arguments are left and %d known, want %d and %d", got, len(request.Args), tt.left, tt.complete)
+			}
+		})
+	}
 }

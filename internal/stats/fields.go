@@ -37,10 +37,10 @@ type Field[T any] struct {
 	Get  func(*T) int64 // reads the counter; never nil
 }
 
-// PoolFields returns the counters of a pool in the order of twemproxy's stats.
-// The slice is new on every call: fetch it once and keep it.
+// PoolFields returns the counters of a pool: twemproxy's in its order, then nutmeg's
+// own. The slice is new on every call: fetch it once and keep it.
 //
-// Names, texts and order are twemproxy 0.5.0's (STATS_POOL_CODEC in nc_stats.h).
+// Names, texts and order of the first six are twemproxy 0.5.0's (STATS_POOL_CODEC in nc_stats.h).
 func PoolFields() []Field[Pool] {
 	return []Field[Pool]{
 		{"client_eof", "# eof on client connections", Counter, func(p *Pool) int64 { return p.ClientEOF }},
@@ -49,13 +49,23 @@ func PoolFields() []Field[Pool] {
 		{"server_ejects", "# times backend server was ejected", Counter, func(p *Pool) int64 { return p.ServerEjects }},
 		{"forward_error", "# times we encountered a forwarding error", Counter, func(p *Pool) int64 { return p.ForwardError }},
 		{"fragments", "# fragments created from a multi-vector request", Counter, func(p *Pool) int64 { return p.Fragments }},
+		{"client_stalls", "# times a client was not read from (client_buffer, client_requests)", Counter, func(p *Pool) int64 { return p.ClientStalls }},
+		{"client_refused", "# clients refused (client_connections)", Counter, func(p *Pool) int64 { return p.ClientRefused }},
+		{"accept_failed", "# times clients could not be accepted for lack of descriptors", Counter, func(p *Pool) int64 { return p.AcceptFailed }},
+		{"request_excess_keys", "# requests refused (request_keys)", Counter, func(p *Pool) int64 { return p.RequestExcessKeys }},
+		{"request_too_large", "# requests refused (request_size)", Counter, func(p *Pool) int64 { return p.RequestTooLarge }},
+		{"request_timedout", "# clients closed (request_timeout)", Counter, func(p *Pool) int64 { return p.RequestTimedOut }},
+		{"client_idle", "# clients closed (client_idle_timeout)", Counter, func(p *Pool) int64 { return p.ClientIdle }},
+		{"client_overflow", "# clients closed (client_buffer_limit)", Counter, func(p *Pool) int64 { return p.ClientOverflow }},
+		{"memory_refused", "# requests refused (max_memory)", Counter, func(p *Pool) int64 { return p.MemoryRefused }},
+		{"memory_closed", "# clients closed (max_memory)", Counter, func(p *Pool) int64 { return p.MemoryClosed }},
 	}
 }
 
-// ServerFields returns the counters of a server in the order of twemproxy's
-// stats. The slice is new on every call: fetch it once and keep it.
+// ServerFields returns the counters of a server: twemproxy's in its order, then
+// nutmeg's own. The slice is new on every call: fetch it once and keep it.
 //
-// Names, texts and order are twemproxy 0.5.0's (STATS_SERVER_CODEC in nc_stats.h).
+// Names, texts and order of the first 13 are twemproxy 0.5.0's (STATS_SERVER_CODEC in nc_stats.h).
 func ServerFields() []Field[Server] {
 	return []Field[Server]{
 		{"server_eof", "# eof on server connections", Counter, func(s *Server) int64 { return s.EOF }},
@@ -71,11 +81,13 @@ func ServerFields() []Field[Server] {
 		{"in_queue_bytes", "current request bytes in incoming queue", Gauge, func(s *Server) int64 { return s.InQueueBytes }},
 		{"out_queue", "# requests in outgoing queue", Gauge, func(s *Server) int64 { return s.OutQueue }},
 		{"out_queue_bytes", "current request bytes in outgoing queue", Gauge, func(s *Server) int64 { return s.OutQueueBytes }},
+		{"server_stalls", "# times a client was not read from (server_buffer, server_requests)", Counter, func(s *Server) int64 { return s.Stalls }},
+		{"server_refused", "# requests refused (server_buffer, server_requests)", Counter, func(s *Server) int64 { return s.Refused }},
 	}
 }
 
-// Describe returns both tables as twemproxy's -D prints them below its version
-// block: 22 lines, each ended by "\n".
+// Describe returns both tables in the form in which twemproxy's -D prints its own
+// below its version block: a line for each counter, ended by "\n".
 func Describe() string {
 	var b strings.Builder
 	b.WriteString("pool stats:\n")

@@ -3,17 +3,34 @@ package stats
 import (
 	"os"
 	"reflect"
+	"strings"
 	"testing"
 )
 
-// testdata/describe.txt is what nutcracker 0.5.0 -D prints below its version block.
-func TestDescribeIsTwemproxys(t *testing.T) {
-	want, err := os.ReadFile("testdata/describe.txt")
+// testdata/describe.txt is what nutcracker 0.5.0 -D prints below its version block. Each of its two parts must begin
+// ours: counters of our own come behind.
+func TestDescribeBeginsAsTwemproxys(t *testing.T) {
+	text, err := os.ReadFile("testdata/describe.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := Describe(); got != string(want) {
-		t.Errorf("Describe() =\n%s\nwant\n%s", got, want)
+	want, got := strings.Split(string(text), "\n\n"), strings.Split(Describe(), "\n\n")
+	if len(want) != 2 || len(got) != 2 {
+		t.Fatalf("%d and %d parts, want 2", len(want), len(got))
+	}
+	for i := range want {
+		if begin := strings.TrimRight(want[i], "\n") + "\n"; !strings.HasPrefix(got[i]+"\n", begin) {
+			t.Errorf("part %d is\n%s\nand should begin with\n%s", i, got[i], begin)
+		}
+	}
+}
+
+// The names stand in a column of 20.
+func TestNamesFitTheirColumn(t *testing.T) {
+	for line := range strings.Lines(Describe()) {
+		if i := strings.IndexByte(line, '"'); i >= 0 && line[i-1] != ' ' {
+			t.Errorf("no blank before the text: %s", line)
+		}
 	}
 }
 

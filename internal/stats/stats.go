@@ -35,6 +35,9 @@ type Server struct {
 	InQueueBytes  int64
 	OutQueue      int64 // gauge: requests sent that await their response
 	OutQueueBytes int64
+
+	Stalls  int64 // times that a client was not read from: server_buffer, server_requests
+	Refused int64 // requests refused: twice those
 }
 
 // Pool counts what one worker did for one pool. Owned by the worker's goroutine.
@@ -47,6 +50,18 @@ type Pool struct {
 	ServerEjects      int64 // ejections
 	ForwardError      int64 // error texts the proxy answered in place of a server
 	Fragments         int64 // fragments made out of multi-key requests
+
+	// What limits did, in the order of their severity.
+	ClientStalls      int64 // times that a client was not read from: client_buffer, client_requests
+	ClientRefused     int64 // clients turned away: client_connections of the pool or of the process
+	AcceptFailed      int64 // times that clients could not be accepted for lack of descriptors
+	RequestExcessKeys int64 // requests refused: request_keys
+	RequestTooLarge   int64 // requests refused: request_size
+	RequestTimedOut   int64 // clients closed: request_timeout
+	ClientIdle        int64 // clients closed: client_idle_timeout
+	ClientOverflow    int64 // clients closed: client_buffer_limit
+	MemoryRefused     int64 // requests refused: max_memory
+	MemoryClosed      int64 // clients closed: max_memory
 
 	Servers []Server // by server index of the config
 }
@@ -116,6 +131,16 @@ func (p *Pool) add(o *Pool) {
 	p.ServerEjects += o.ServerEjects
 	p.ForwardError += o.ForwardError
 	p.Fragments += o.Fragments
+	p.ClientStalls += o.ClientStalls
+	p.ClientRefused += o.ClientRefused
+	p.AcceptFailed += o.AcceptFailed
+	p.RequestExcessKeys += o.RequestExcessKeys
+	p.RequestTooLarge += o.RequestTooLarge
+	p.RequestTimedOut += o.RequestTimedOut
+	p.ClientIdle += o.ClientIdle
+	p.ClientOverflow += o.ClientOverflow
+	p.MemoryRefused += o.MemoryRefused
+	p.MemoryClosed += o.MemoryClosed
 	p.Servers = grow(p.Servers, len(o.Servers))
 	for i := range o.Servers {
 		p.Servers[i].add(&o.Servers[i])
@@ -136,6 +161,8 @@ func (s *Server) add(o *Server) {
 	s.InQueueBytes += o.InQueueBytes
 	s.OutQueue += o.OutQueue
 	s.OutQueueBytes += o.OutQueueBytes
+	s.Stalls += o.Stalls
+	s.Refused += o.Refused
 }
 
 // grow returns list with at least n elements, the new ones zero.

@@ -48,6 +48,19 @@ func (o *Outside) Listen(addr evloop.Address, opt evloop.ListenOptions) (evloop.
 	return s, nil
 }
 
+// Relisten gives a listening socket another backlog. Those that wait stay, also when they are more.
+func (o *Outside) Relisten(socket evloop.Socket, addr evloop.Address, opt evloop.ListenOptions) error {
+	s, ok := socket.(*listening)
+	if !ok || s.closed {
+		return syscall.EINVAL
+	}
+	if s.place != o.world.place(addr.String()) {
+		panic("BUG: relisten at another address")
+	}
+	s.backlog = max(opt.Backlog, 1)
+	return nil
+}
+
 func (s *listening) accept(e *end) bool {
 	if len(s.waiting) >= s.backlog {
 		return false

@@ -78,6 +78,7 @@ func (w *World) Outside(name string) *Outside {
 }
 
 // Sockets is how many sockets made here were not closed yet: those of Listen, of Dial, and of its listeners' Accept.
+// A socket that another outside begins to watch counts there from then on.
 func (o *Outside) Sockets() int { return o.sockets }
 
 // World is the world that o looks at.
@@ -117,8 +118,23 @@ func (o *Outside) Watch(s evloop.Socket, token uint64, want evloop.Interest) err
 		return syscall.EBADF
 	}
 	state.outside, state.token, state.want = o, token, want
+	o.own(s)
 	state.update(socket)
 	return nil
+}
+
+// own makes o the one whose socket it is.
+func (o *Outside) own(s evloop.Socket) {
+	var owner **Outside
+	switch s := s.(type) {
+	case *end:
+		owner = &s.owner
+	case *listening:
+		owner = &s.owner
+	}
+	(*owner).sockets--
+	*owner = o
+	o.sockets++
 }
 
 func closedSocket(s evloop.Socket) bool {

@@ -192,3 +192,21 @@ func (p *Peer) tell(err error) {
 		p.Close()
 	}
 }
+
+// SendNow has data arrive at this moment, whole, ahead of nothing: it reports false, and does nothing, while other bytes
+// of p are on their way, and when the connection is not there or is frozen.
+func (p *Peer) SendNow(data []byte) bool {
+	e := p.end
+	s := e.out()
+	l := e.link
+	frozen := l.frozen || l.service != nil && l.service.frozen
+	if !e.connected || p.Closed() || p.ending || frozen || len(p.pending) > 0 || s.onWay() > 0 || s.to().closed {
+		return false
+	}
+	s.compact()
+	s.bytes = append(s.bytes, data...)
+	s.arrived += len(data)
+	p.world.record("sends at once", l.id, e.side, len(data))
+	s.to().changed()
+	return true
+}

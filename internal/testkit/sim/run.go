@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"nutmeg/internal/evloop"
@@ -32,6 +33,9 @@ func (w *World) Run(loops []*evloop.Loop, until func() bool, maxVirtual time.Dur
 	return w.run(loops, until, w.now+int64(maxVirtual), false)
 }
 
+// Join has loops take part in the Run that is under way; later ones are told of them as of all others.
+func (w *World) Join(loops ...*evloop.Loop) { w.joined = append(w.joined, loops...) }
+
 // RunFor is Run for a span of virtual time.
 func (w *World) RunFor(loops []*evloop.Loop, d time.Duration) error {
 	return w.run(loops, nil, w.now+int64(d), true)
@@ -44,6 +48,10 @@ func (w *World) run(loops []*evloop.Loop, until func() bool, deadline int64, res
 		}
 	}
 	for {
+		if len(w.joined) > 0 {
+			loops = append(slices.Clone(loops), w.joined...)
+			w.joined = nil
+		}
 		if err := w.settle(loops); err != nil {
 			return err
 		}

@@ -16,6 +16,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"nutmeg/internal/evloop"
 )
 
 // Network says how the network behaves. Change it before the connections that it shall apply to are made.
@@ -48,6 +50,7 @@ type World struct {
 	links  uint32                  // connections made so far
 	port   int                     // the last one handed out to a client
 	trace  trace
+	joined []*evloop.Loop // since the last step of Run
 }
 
 // New returns an empty world. The same seed and the same calls give the same run.

@@ -25,7 +25,7 @@ func TestSuccessResetsTheCount(t *testing.T) {
 	p := mustNew(t, modulaPool(3))
 	for range 5 {
 		fail(t, p, 1, limit-1, 0, 0)
-		p.Succeeded(1)
+		p.Succeeded(1, 0, 0)
 	}
 	fail(t, p, 1, limit, 0, limit)
 	checkSpread(t, p, 0, "020202")
@@ -35,8 +35,8 @@ func TestCountsAreOfOneServer(t *testing.T) {
 	p := mustNew(t, modulaPool(3))
 	fail(t, p, 0, limit-1, 0, 0)
 	fail(t, p, 1, limit-1, 0, 0)
-	p.Succeeded(2)
-	p.Succeeded(0)
+	p.Succeeded(2, 0, 0)
+	p.Succeeded(0, 0, 0)
 	fail(t, p, 1, 1, 0, 1)
 }
 
@@ -54,15 +54,29 @@ func TestEjectionOff(t *testing.T) {
 	c.Health.AutoEject = false
 	p := mustNew(t, c)
 	fail(t, p, 1, 10*limit, 0, 0)
-	p.Succeeded(1)
+	p.Succeeded(1, 0, 0)
 	checkSpread(t, p, 0, "012012")
+}
+
+func TestWithoutEjectionNobodyWaitsToCount(t *testing.T) {
+	c := modulaPool(3)
+	c.Health.AutoEject = false
+	p := mustNew(t, c)
+	p.Failed(1, 0, 0, "refused")
+	p.mu.Lock() // as another worker would
+	p.Failed(1, 0, 0, "refused")
+	p.Succeeded(1, 0, 0)
+	p.mu.Unlock()
+	if got := p.States(0)[1].Failures; got != 1 {
+		t.Errorf("%d failures, want the 1 that could be counted", got)
+	}
 }
 
 func TestFailuresOfAnEjectedServerChangeNothing(t *testing.T) {
 	p := mustNew(t, modulaPool(3))
 	fail(t, p, 1, limit, 0, limit)
 	fail(t, p, 1, 10*limit, 10*second, 0) // its other connections
-	p.Succeeded(1)                        // an answer that was still under way
+	p.Succeeded(1, 0, 0)                  // an answer that was still under way
 	checkSpread(t, p, retry-1, "020202")
 	fail(t, p, 1, limit-1, retry, 0) // its time has passed, but nobody picked yet
 	checkSpread(t, p, retry, "012012")
@@ -159,7 +173,7 @@ func TestWeightsOfTheLiveShareTheContinuum(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range uint32(1 << 12) {
-		if got, _ := p.Pick(i<<20, 0); got != want.Locate(i<<20) {
+		if got, _ := p.Pick(i<<20, 0, 0); got != want.Locate(i<<20) {
 			t.Fatalf("Pick(%#x) = %d, want %d", i<<20, got, want.Locate(i<<20))
 		}
 	}
@@ -174,16 +188,16 @@ func TestWorkersShareAPool(t *testing.T) {
 	for w := range workers {
 		group.Go(func() {
 			for now := range int64(rounds) {
-				server, ok := p.Pick(uint32(now)*7+uint32(w), now)
+				server, ok := p.Pick(uint32(now)*7+uint32(w), now, w)
 				if server < 0 || server >= servers {
 					t.Errorf("Pick = %d", server)
 				}
 				switch {
 				case !ok:
 				case now%3 == 0:
-					p.Succeeded(server)
+					p.Succeeded(server, now, 0)
 				default:
-					p.Failed(server, now)
+					p.Failed(server, now, w, "")
 				}
 				p.Owner(uint32(now))
 			}
@@ -191,7 +205,7 @@ func TestWorkersShareAPool(t *testing.T) {
 	}
 	group.Wait()
 	for hash := range uint32(servers) {
-		if server, ok := p.Pick(hash, 2*rounds); !ok || server != int(hash) {
+		if server, ok := p.Pick(hash, 2*rounds, 0); !ok || server != int(hash) {
 			t.Errorf("at the end Pick(%d) = %d, %v", hash, server, ok)
 		}
 	}
@@ -203,7 +217,7 @@ func TestOfManyFailuresAtOnceOneEjects(t *testing.T) {
 	ejections := make(chan int, 64)
 	for range 64 {
 		group.Go(func() {
-			if p.Failed(1, 0) {
+			if p.Failed(1, 0, 0, "").Outcome == Ejected {
 				ejections <- 1
 			}
 		})
@@ -286,17 +300,17 @@ func FuzzEjection(f *testing.F) {
 			server := argument % len(c.Servers)
 			switch b & 3 {
 			case 0:
-				got, ok := p.Pick(uint32(argument), now)
+				got, ok := p.Pick(uint32(argument), now, 0)
 				want, wantOK := m.pick(uint32(argument), now)
 				if ok != wantOK || ok && got != want {
 					t.Fatalf("step %d: Pick = %d, %v; want %d, %v", step, got, ok, want, wantOK)
 				}
 			case 1:
-				if got, want := p.Failed(server, now), m.fail(server, now); got != want {
+				if got, want := p.Failed(server, now, 0, "").Outcome == Ejected, m.fail(server, now); got != want {
 					t.Fatalf("step %d: Failed(%d) = %v, want %v", step, server, got, want)
 				}
 			case 2:
-				p.Succeeded(server)
+				p.Succeeded(server, now, 0)
 				m.failures[server] = 0
 			case 3:
 				now += int64(argument)

@@ -1,0 +1,146 @@
+package distribution
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// builderPools are servers whose continua are built in different ways.
+func builderPools() map[string][]Server {
+	twins := named(1, 2, 4) // of the same name: all their points are equal
+	for i := range twins {
+		twins[i].Name = "twin"
+	}
+	return map[string][]Server{
+		"one":           named(1),
+		"equal":         named(1, 1, 1, 1, 1),
+		"with rounding": named(slices.Repeat([]int{1}, 26)...),
+		"weighted":      named(1, 2, 3, 4, 50),
+		"equal points":  twins,
+	}
+}
+
+func TestBuilderBuildsWhatNewDoes(t *testing.T) {
+	for name, servers := range builderPools() {
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(1, 2))
+			b, err := NewBuilder("ketama", servers)
+			if err != nil {
+				t.Fatal(err)
+			}
+			live := slices.Repeat([]bool{true}, len(servers))
+			for range 200 {
+				checkBuild(t, b, live)
+				live[r.IntN(len(live))] = r.IntN(3) > 0
+				live[r.IntN(len(live))] = true
+			}
+		})
+	}
+}
+
+// The largest of those that are left leaves, again and again: each time, the
+// next has half of the continuum and needs more points than ever.
+func TestStockIsBounded(t *testing.T) {
+	const count = 16
+	var weights []int
+	for i := range count {
+		weights = append(weights, 1<<i)
+	}
+	b, err := NewBuilder("ketama", named(weights...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		live := slices.Repeat([]bool{true}, count)
+		for i := count - 1; i > 0; i-- {
+			checkBuild(t, b, live)
+			live[i] = false
+		}
+	}
+}
+
+// checkBuild compares the continuum of the live with New's, and looks at the
+// stock.
+func checkBuild(t *testing.T, b *Builder, live []bool) {
+	t.Helper()
+	got, err := b.Build(live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := newKetama(members(b.servers, live))
+	if k := got.(*ketama); k.shift != want.shift || !slices.Equal(k.points, want.points) || !slices.Equal(k.starts, want.starts) {
+		t.Fatalf("live %v: another continuum", live)
+	}
+	points := b.stock.points
+	if limit := 2 * pointsPerServer * len(b.servers); len(points) > limit {
+		t.Fatalf("the stock holds %d points, want %d at most", len(points), limit)
+	}
+	if once := slices.Compact(slices.Clone(points)); len(once) != len(points) {
+		t.Fatalf("the stock holds %d points twice", len(points)-len(once))
+	}
+}
+
+func TestBuilderOfOtherKinds(t *testing.T) {
+	servers := named(1, 2, 3)
+	for _, kind := range []string{"modula", "random"} {
+		b, err := NewBuilder(kind, servers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, live := range [][]bool{nil, {true, false, true}} {
+			got, err := b.Build(live)
+			want := mustNew(t, kind, servers, live)
+			if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%s of %v: %v, %v; want %v", kind, live, got, err, want)
+			}
+		}
+	}
+}
+
+func TestBuilderRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		kind    string
+		servers []Server
+		want    string
+	}{
+		{"ketama", nil, "none of 0 servers is live"},
+		{"ketama", named(1, 0), "has weight 0"},
+		{"modula", named(1, 0), "has weight 0"},
+		{"ring", named(1), `"ring" is not a distribution`},
+	} {
+		if _, err := NewBuilder(tt.kind, tt.servers); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("NewBuilder(%q): %v, want %q", tt.kind, err, tt.want)
+		}
+	}
+	b, err := NewBuilder("ketama", named(1, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, live := range map[string][]bool{"3 live flags for 2 servers": {true, true, true}, "none of 2 servers": {false, false}} {
+		if _, err := b.Build(live); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Build(%v): %v, want %q", live, err, want)
+		}
+	}
+}
+
+func BenchmarkBuild(b *testing.B) {
+	for _, count := range []int{3, 100, 1000} {
+		b.Run(fmt.Sprintf("ketama/servers=%d", count), func(b *testing.B) {
+			builder, err := NewBuilder("ketama", named(slices.Repeat([]int{1}, count)...))
+			if err != nil {
+				b.Fatal(err)
+			}
+			live := slices.Repeat([]bool{true}, count)
+			live[1] = false
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := builder.Build(live); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

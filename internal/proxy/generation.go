@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"nutmeg/internal/config"
+	"nutmeg/internal/evloop"
+	"nutmeg/internal/pool"
+	"nutmeg/internal/stats"
+)
+
+// generation is one configuration as all workers share it. It is immutable. A reload makes the next one, and each worker
+// goes over to it between two batches.
+type generation struct {
+	conf  *config.Config
+	pools []sharedPool // in the order of conf
+}
+
+// sharedPool is what all workers share of a pool in one generation.
+type sharedPool struct {
+	conf   *config.Pool
+	health *pool.Pool
+	census *census
+}
+
+// census counts the clients of a pool, over all workers and for as long as the pool exists. It is also how a worker
+// knows that two generations mean the same pool: one with the same name and the same protocol.
+type census struct{ clients atomic.Int64 }
+
+// newGeneration builds what conf describes on top of the generation before, nil at first.
+func newGeneration(conf *config.Config, before *generation, outside evloop.Outside, log *slog.Logger) (*generation, error) {
+	g := &generation{conf: conf}
+	for i := range conf.Pools {
+		c := &conf.Pools[i]
+		sayReturned := func(server, _ int, _ int64) {
+			log.Warn("server returned", "pool", c.Name, "server", c.Servers[server].Name)
+		}
+		health, err := pool.New(c, pool.Options{Seed: outside.Random(), Returned: sayReturned})
+		if err != nil {
+			return nil, fmt.Errorf("pool %s: %w", c.Name, err)
+		}
+		sp := sharedPool{conf: c, health: health, census: &census{}}
+		if old := before.find(c.Name, c.Protocol); old != nil {
+			sp.census = old.census
+			for _, server := range health.Inherit(old.health, pool.SameServers(c, old.conf), outside.Now()) {
+				sayReturned(server, 0, 0)
+			}
+		}
+		g.pools = append(g.pools, sp)
+	}
+	return g, nil
+}
+
+func (g *generation) find(name string, protocol config.Protocol) *sharedPool {
+	if g == nil {
+		return nil
+	}
+	for i := range g.pools {
+		if c := g.pools[i].conf; c.Name == name && c.Protocol == protocol {
+			return &g.pools[i]
+		}
+	}
+	return nil
+}
+
+var errLeaving = errors.New("the process is about to end, or hands its clients over to another")
+
+// Apply goes over to a new configuration: see Change. It waits until all workers have. It must not be called by a worker.
+func (p *Proxy) Apply(conf *config.Config) error {
+	done := make(chan error, 1)
+	p.Change(conf, func(err error) { done <- err })
+	select {
+	case err := <-done:
+		return err
+	case <-p.stopped:
+		return errStopping
+	}
+}
+
+// Change goes over to a new configuration without disturbing clients, and calls done on the goroutine of a worker. If it
+// fails, nothing has changed. Any goroutine may call it, but not before the last call is done.
+//
+// A pool survives if its name and its protocol stay. Its clients stay connected. A server of it survives if its name and
+// its address stay: it keeps its health, and its connections unless they have to be made in another way now. Whatever
+// goes finishes what is in flight first.
+//
+// The number of workers, and SO_REUSEPORT of an address that is listened on already, stay as they are.
+func (p *Proxy) Change(conf *config.Config, done func(error)) {
+	first := p.workers[0]
+	first.loop.Post(func() {
+		if first.departure != nil {
+			done(errLeaving)
+			return
+		}
+		next, err := newGeneration(conf, first.generation, first.loop.Outside(), p.log)
+		if err != nil {
+			done(err)
+			return
+		}
+		opened, err := p.open(next, nil)
+		if err != nil {
+			done(err)
+			return
+		}
+		// The first worker is the last to change: it accepts, and what it hands to the others they must know by then.
+		var waiting atomic.Int32
+		waiting.Store(int32(len(p.workers)))
+		change := func(w *worker) {
+			w.enter(next)
+			w.preconnect()
+			if waiting.Add(-1) == 0 {
+				done(nil)
+			}
+		}
+		for _, w := range p.workers[1:] {
+			w.loop.Post(func() { change(w) })
+		}
+		p.setLimits(&conf.Global)
+		p.listenTo(next, opened)
+		change(first)
+	})
+}
+
+// enter makes a generation the worker's own. The pools that it has already go on with new settings.
+func (w *worker) enter(next *generation) {
+	counts := make([]int, len(next.pools))
+	for i := range next.pools {
+		counts[i] = len(next.pools[i].conf.Servers)
+	}
+	counters := stats.NewWorker(counts)
+	counters.TotalConnections = w.stats.TotalConnections
+	w.stats = counters
+
+	before := w.poolOf
+	w.generation = next
+	w.pools = make([]*workerPool, len(next.pools))
+	w.poolOf = make(map[*census]*workerPool, len(next.pools))
+	for i := range next.pools {
+		sp := &next.pools[i]
+		p := before[sp.census]
+		if p == nil {
+			p = &workerPool{worker: w, census: sp.census, stats: &stats.Pool{}}
+		}
+		delete(before, sp.census)
+		w.pools[i] = p
+		w.poolOf[sp.census] = p
+		p.change(sp, &counters.Pools[i])
+		w.makeRoom(len(p.servers))
+	}
+	for _, p := range before {
+		p.end()
+	}
+	w.resolver.schedule()
+	w.limitsChanged()
+}
+
+// makeRoom makes the scratch that is kept by server large enough. It is all zero between requests.
+func (w *worker) makeRoom(servers int) {
+	if servers > len(w.tally) {
+		w.tally = make([]int32, servers)
+		w.childOf = make([]int32, servers)
+	}
+}

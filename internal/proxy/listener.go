@@ -1,0 +1,188 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"nutmeg/internal/config"
+	"nutmeg/internal/evloop"
+)
+
+// listener is an address at which clients come, and the pool that they are for. It belongs to the first worker. It
+// implements evloop.AcceptHandler.
+type listener struct {
+	proxy   *Proxy
+	address config.Address
+	pool    *sharedPool
+	socket  *evloop.Listener
+	file    os.FileInfo // what was put at the path of a unix socket; nil when that is unknown
+}
+
+// listeners are those of a proxy, or those that shall become so.
+type listeners map[config.Address]*listener
+
+// open opens the listeners that a generation needs and that are not there. If one cannot be opened, none is.
+func (p *Proxy) open(g *generation, inherited func(config.Address) evloop.Socket) (listeners, error) {
+	opened := listeners{}
+	for i := range g.pools {
+		sp := &g.pools[i]
+		at := sp.conf.Listen.Address
+		if p.listeners[at] != nil {
+			continue
+		}
+		l, err := p.newListener(sp, inherited)
+		if err != nil {
+			for _, l := range opened {
+				l.close()
+			}
+			return nil, fmt.Errorf("cannot listen on %s (pool %s): %w; stop the other process or change \"listen\"", at, sp.conf.Name, err)
+		}
+		opened[at] = l
+	}
+	return opened, nil
+}
+
+func (p *Proxy) newListener(sp *sharedPool, inherited func(config.Address) evloop.Socket) (l *listener, err error) {
+	w := p.workers[0]
+	conf := &sp.conf.Listen
+	var socket evloop.Socket
+	if inherited != nil {
+		socket = inherited(conf.Address)
+	}
+	if socket == nil {
+		if socket, err = w.loop.Outside().Listen(listenAddress(conf.Address), listenOptions(conf)); err != nil {
+			return nil, err
+		}
+	}
+	l = &listener{proxy: p, address: conf.Address, pool: sp}
+	l.ownFile(true)
+	l.socket, err = w.loop.Accept(socket, acceptOptions(sp.conf), l)
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	w.stats.TotalConnections++
+	return l, nil
+}
+
+func listenAddress(a config.Address) evloop.Address {
+	return evloop.Address{Host: a.Host, Port: a.Port, Path: a.Path}
+}
+
+func listenOptions(l *config.Listen) evloop.ListenOptions {
+	return evloop.ListenOptions{Backlog: l.Backlog, ReusePort: l.ReusePort, Mode: l.Mode}
+}
+
+func acceptOptions(p *config.Pool) evloop.SocketOptions {
+	return evloop.SocketOptions{KeepAlive: p.TCPKeepalive}
+}
+
+// listenTo accepts clients for the pools of a generation and for no others: from the listeners just opened, and from
+// those that were open before, whichever pool they were for.
+func (p *Proxy) listenTo(g *generation, opened listeners) {
+	before := p.listeners
+	p.listeners = opened
+	for i := range g.pools {
+		sp := &g.pools[i]
+		at := sp.conf.Listen.Address
+		l := before[at]
+		if l == nil {
+			p.log.Info("listening", "pool", sp.conf.Name, "address", at.String(), "protocol", sp.conf.Protocol.String(),
+				"servers", len(sp.conf.Servers))
+			continue
+		}
+		delete(before, at)
+		opened[at] = l
+		l.serve(sp)
+	}
+	for at, l := range before {
+		p.log.Info("no longer listening", "pool", l.pool.conf.Name, "address", at.String())
+		l.close()
+	}
+}
+
+// serve goes over to a pool, or to the next settings of the same.
+func (l *listener) serve(sp *sharedPool) {
+	l.socket.SetOptions(acceptOptions(sp.conf))
+	if before, after := listenOptions(&l.pool.conf.Listen), listenOptions(&sp.conf.Listen); before != after {
+		address := listenAddress(l.address)
+		if err := l.proxy.workers[0].loop.Outside().Relisten(l.socket.Socket(), address, after); err != nil {
+			l.proxy.log.Error("cannot change a listening socket", "pool", sp.conf.Name, "address", address.String(), "cause", err)
+		}
+	}
+	l.pool = sp
+}
+
+// ownFile makes the file at the path of a unix socket the listener's, to be removed with it, or another process's.
+func (l *listener) ownFile(own bool) {
+	l.file = nil
+	if path := l.address.Path; own && path != "" {
+		l.file, _ = os.Lstat(path) // without it the path is left alone
+	}
+}
+
+// close stops listening. The path of a unix socket is taken away, unless another process has put its own there.
+func (l *listener) close() {
+	if l.socket != nil {
+		l.socket.Close()
+	}
+	if l.file == nil {
+		return
+	}
+	if now, err := os.Lstat(l.address.Path); err == nil && os.SameFile(now, l.file) {
+		_ = os.Remove(l.address.Path) // it may be gone already
+	}
+}
+
+// Accepted gives a new client to the worker that has the fewest.
+func (l *listener) Accepted(s evloop.Socket) {
+	sp, first := l.pool, l.proxy.workers[0]
+	if limit := int64(sp.conf.ClientConnections); limit > 0 && sp.census.clients.Load() >= limit {
+		first.poolOf[sp.census].turnAway(s, limit)
+		return
+	}
+	if limit := l.proxy.maxClients.Load(); limit > 0 && l.proxy.clients() >= limit {
+		first.poolOf[sp.census].turnAway(s, limit)
+		return
+	}
+	l.proxy.assign(sp.census, s, nil)
+}
+
+// assign gives a client to the worker that has the fewest. State is that of a client that comes from another proxy, else nil.
+func (p *Proxy) assign(of *census, s evloop.Socket, state *clientState) {
+	of.clients.Add(1)
+	first, to := p.workers[0], p.leastLoaded()
+	to.load.Add(1)
+	if to == first {
+		to.admit(of, s, state)
+		return
+	}
+	to.loop.Post(func() { to.admit(of, s, state) })
+}
+
+// Listeners returns the sockets on which the proxy listens now, by address. They stay the proxy's: they are for handing
+// another process copies of them. Any goroutine but a worker's may call it.
+func (p *Proxy) Listeners(ctx context.Context) (map[config.Address]evloop.Socket, error) {
+	answer := make(chan map[config.Address]evloop.Socket, 1)
+	p.workers[0].loop.Post(func() {
+		sockets := make(map[config.Address]evloop.Socket, len(p.listeners))
+		for at, l := range p.listeners {
+			sockets[at] = l.socket.Socket()
+		}
+		answer <- sockets
+	})
+	select {
+	case sockets := <-answer:
+		return sockets, nil
+	case <-p.stopped:
+		return nil, errStopping
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// AcceptFailed says that the process has no descriptor for another client.
+func (l *listener) AcceptFailed(err error) {
+	l.proxy.workers[0].poolOf[l.pool.census].reached(limitDescriptors, nil, "cause", err)
+}

@@ -1,0 +1,240 @@
+package proxy
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// plantedBug is a change of the engine that makes it wrong. The simulation must find it.
+type plantedBug struct {
+	name string
+	file string // from this directory
+	old  string // occurs exactly once
+	new  string
+}
+
+var plantedBugs = []plantedBug{
+	{
+		"after a time-out the connection is kept", "serverconn.go",
+		"\ts.conn.Close()\n\ts.fail(failTimedOut)\n",
+		"\ts.worker.refuse(s.queue.pop(), s.server.pool, failTimedOut)\n\ts.worker.loop.Arm(&s.timer, s.worker.loop.Now()+s.server.pool.timeout, s)\n",
+	},
+	{
+		"time is looked at once", "serverconn.go",
+		"\t\ts.worker.loop.Arm(&s.timer, oldest.deadline, s)\n\t\treturn\n",
+		"\t\treturn\n",
+	},
+	{
+		"a response that nobody waits for goes to the next who waits", "serverconn.go",
+		"\tr := s.queue.pop()\n\ts.pending--\n\ts.relieve()\n",
+		"\tr := s.queue.pop()\n\tfor !r.wanted() && r.silent == nil && !r.probe && s.queue.oldest != nil {\n\t\tr = s.queue.pop()\n\t\ts.pending--\n\t}\n\ts.pending--\n\ts.relieve()\n",
+	},
+	{
+		"the request of a client that left is free at once", "client.go",
+		"\t\tr.response.Reset(&w.loop.Chunks)\n\t\tif r.done {\n",
+		"\t\tr.response.Reset(&w.loop.Chunks)\n\t\tif r.done || r.family == nil {\n",
+	},
+	{
+		"a fragment counts twice", "family.go",
+		"\tf.waiting--\n",
+		"\tf.waiting--\n\tif len(f.children) > 2 && f.waiting == 1 {\n\t\tf.waiting--\n\t}\n",
+	},
+	{
+		"a fragment is not waited for", "family.go",
+		"\t\tconn := w.childConns[i]\n\t\tconn.enqueue(",
+		"\t\tconn := w.childConns[i]\n\t\tif i == 3 {\n\t\t\tcontinue\n\t\t}\n\t\tconn.enqueue(",
+	},
+	{
+		"responses leave as they come", "client.go",
+		"\tcase c.queue.oldest != r:\n",
+		"\tcase c.queue.oldest != r && flat == nil:\n",
+	},
+	{
+		"the response to a request without reply is not expected", "memcache.go",
+		"\tc.acceptSilent(r, m.size())\n\tconn.enqueue(r, int(conn.appended-before))\n",
+		"\tc.acceptSilent(r, m.size())\n\tif before == conn.appended {\n\t\tconn.enqueue(r, 0)\n\t}\n",
+	},
+	{
+		"of a failed connection only the oldest request is answered", "serverconn.go",
+		"\tfor s.queue.oldest != nil {\n\t\tr := s.queue.pop()\n\t\tpending++\n",
+		"\tfor s.queue.oldest != nil && pending == 0 {\n\t\tr := s.queue.pop()\n\t\tpending++\n",
+	},
+	{
+		"the first part of a response stays when its connection fails", "serverconn.go",
+		"\t\tw.dropResponse(r)\n\t\tw.refuse(r, sv.pool, cause)\n",
+		"\t\tw.refuse(r, sv.pool, cause)\n",
+	},
+	{
+		"what a client holds is never less", "client.go",
+		"\tc.held -= r.charge + r.collected\n\tc.collected -= r.collected\n\tc.requests--\n",
+		"\tc.held -= r.charge + r.collected - 100\n\tc.collected -= r.collected\n\tc.requests--\n",
+	},
+	{
+		"a client above its mark is read from", "client.go",
+		"\tc.conn.NotifyFlushed(true)\n\tc.conn.Pause()\n",
+		"\tc.conn.NotifyFlushed(true)\n",
+	},
+	{
+		"a client above its mark is forgotten", "limits.go",
+		"\treturn c.held+c.conn.Unsent() <= c.mark()/2 &&",
+		"\treturn c.held+c.conn.Unsent() < 0 &&",
+	},
+	{
+		"output that a client does not read is not counted", "limits.go",
+		"\treturn c.held+c.conn.Unsent() > c.mark() ||",
+		"\treturn c.held > c.mark() ||",
+	},
+	{
+		"a request is sent twice", "workerpool.go",
+		"\tc.accept(r, n)\n\tconn.enqueue(r, n)\n",
+		"\tc.accept(r, n)\n\tconn.enqueue(r, n)\n\tif m.flat != nil && conn.appended%64 == 0 {\n\t\tconn.append(m.flat)\n\t\ttwin := c.worker.newRequest()\n\t\ttwin.expects = expects\n\t\tconn.enqueue(twin, n)\n\t}\n",
+	},
+	{
+		"a request takes any connection", "server.go",
+		"\t\ti = int(c.serial) % n\n",
+		"\t\ti = int(s.stats.Requests) % n\n",
+	},
+	{
+		"requests go before the password", "serverconn.go",
+		"\tif len(s.greeting) == 0 {\n\t\ts.begin()\n\t\treturn\n\t}\n\ts.conn.Send(hello)\n",
+		"\ts.begin()\n\tif len(s.greeting) == 0 {\n\t\treturn\n\t}\n\ts.conn.Send(hello)\n",
+	},
+	{
+		"the last count is the sum", "redis_split.go",
+		"\t\tsum += n\n",
+		"\t\tsum = n\n",
+	},
+	{
+		"an ejected server stays out", "../pool/view.go",
+		"now >= s.retryAt {",
+		"now < s.retryAt {",
+	},
+	{
+		"a value loses a byte where memory begins anew", "../buffer/buffer.go",
+		"\t\tdst.Append(p, bytes)\n\t\tn -= len(bytes)\n\t\toffset = 0\n",
+		"\t\tdst.Append(p, bytes)\n\t\tn -= len(bytes)\n\t\toffset = 1\n",
+	},
+	{
+		"a short write sends its last byte again", "../evloop/conn.go",
+		"\t\tc.out.Discard(&c.loop.Chunks, n)\n",
+		"\t\tif err != nil && n > 1 {\n\t\t\tn--\n\t\t}\n\t\tc.out.Discard(&c.loop.Chunks, n)\n",
+	},
+	{
+		"a client that left keeps its socket", "../evloop/linger.go",
+		"\tg.conn.loop.Disarm(&g.timer)\n\tg.conn.Close()\n",
+		"\tg.conn.loop.Disarm(&g.timer)\n",
+	},
+	{
+		"listeners are never closed", "worker.go",
+		"\tif w.index == 0 {\n\t\tfor _, l := range",
+		"\tif w.index == 1 {\n\t\tfor _, l := range",
+	},
+	{
+		"a new connection does not wait for the ones before it", "serverconn.go",
+		"\tif s.era > s.server.oldestEra() {",
+		"\tif s.era > s.server.oldestEra()+1000 {",
+	},
+	{
+		"what has come of a request is lost with a hand-over", "departure.go",
+		"\tif len(state.Input) > 0 {",
+		"\tif len(state.Input) > mostInput {",
+	},
+	{
+		"a password is forgotten with a hand-over", "departure.go",
+		"\tc.authenticated = c.authenticated || state.Authenticated\n",
+		"",
+	},
+	{
+		"a client is handed over with requests under way", "departure.go",
+		"\tif c.held == 0 && c.conn.Unsent() == 0 {",
+		"\tif c.conn.Unsent() == 0 {",
+	},
+	{
+		"the crowd of a busy server is forgotten", "serverlimits.go",
+		"\tif s.crowd.first == nil || s.crowd.listed {",
+		"\tif s.crowd.first == nil || s.crowd.listed || !s.dead {",
+	},
+	{
+		"a client that left still counts", "workerpool.go",
+		"\tp.census.clients.Add(-1)\n",
+		"",
+	},
+	{
+		"who does not read is never closed", "limits.go",
+		"\tc.overflowed = true\n",
+		"",
+	},
+}
+
+// plantedSeeds is how many seeds may be needed to find a planted bug.
+const plantedSeeds = 100
+
+// TestPlantedBugsAreFound builds the engine with each of the planted bugs and runs the simulation on it. The engine as it
+// is passes with the same seeds.
+func TestPlantedBugsAreFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the engine many times")
+	}
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("needs the go command")
+	}
+	for seed := range uint64(plantedSeeds) {
+		if _, err := simulate(seed + 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, bug := range plantedBugs {
+		t.Run(bug.name, func(t *testing.T) {
+			t.Parallel()
+			program := bug.build(t)
+			out, err := exec.CommandContext(t.Context(), program, "-test.run", "^TestSimulation$", "-test.timeout", "2m",
+				"-sim.first", "1", "-sim.seeds", fmt.Sprint(plantedSeeds)).CombinedOutput()
+			if err == nil {
+				t.Fatalf("not found with %d seeds:\n%s", plantedSeeds, out)
+			}
+			t.Log(firstLine.FindString(string(out)))
+		})
+	}
+}
+
+var firstLine = regexp.MustCompile(`(?m)^.*(seed \d+, |panic: ).*$`)
+
+// build compiles the tests of this package with the bug in place and returns the program's path.
+func (b plantedBug) build(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs(b.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(source), b.old); n != 1 {
+		t.Fatalf("%s has the text to change %d times, not once; the code has moved on: plant the bug anew:\n%s", b.file, n, b.old)
+	}
+	dir := t.TempDir()
+	changed := filepath.Join(dir, filepath.Base(b.file))
+	if err := os.WriteFile(changed, []byte(strings.Replace(string(source), b.old, b.new, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(list, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "planted.test")
+	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", list, "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("cannot build: %v\n%s", err, out)
+	}
+	return program
+}

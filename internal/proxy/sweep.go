@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"math"
+	"time"
+
+	"nutmeg/internal/evloop"
+)
+
+// sweep looks over a worker's clients now and then for those whose time is over. One timer serves all of them: a request
+// that comes in time costs nothing. It is armed only while something can expire.
+type sweep struct {
+	worker *worker
+	timer  evloop.Timer
+	at     int64 // when the timer fires, while it is armed
+}
+
+// minSweep is the least time between two sweeps: so much later than configured a client may be closed.
+const minSweep = int64(100 * time.Millisecond)
+
+// by makes the next sweep happen at a time, or before it.
+func (s *sweep) by(at int64) {
+	if !s.timer.Armed() || at < s.at {
+		s.at = at
+		s.worker.loop.Arm(&s.timer, at, s)
+	}
+}
+
+// Expired looks at all clients.
+func (s *sweep) Expired() {
+	w := s.worker
+	now := w.loop.Now()
+	next := int64(math.MaxInt64)
+	for c := w.clients; c != nil; {
+		following := c.next
+		next = min(next, c.expire(now))
+		c = following
+	}
+	if next != math.MaxInt64 {
+		s.by(max(next, now+minSweep))
+	}
+}
+
+// limitsChanged makes new limits of time count for clients that are there already. A reload calls it on each worker.
+func (w *worker) limitsChanged() { w.sweep.by(w.loop.Now()) }
+
+// watchIdle makes sure that a new client is looked at when it may have been idle for too long.
+func (c *client) watchIdle() {
+	c.lastActive = c.worker.loop.Now()
+	if idle := int64(c.pool.conf.Limits.ClientIdle); idle > 0 {
+		c.worker.sweep.by(c.lastActive + idle)
+	}
+}
+
+// watchCut notes when a request began that has not come whole.
+func (c *client) watchCut() {
+	c.cut.since = c.worker.loop.Now()
+	if timeout := int64(c.pool.conf.Limits.RequestTimeout); timeout > 0 {
+		c.worker.sweep.by(c.cut.since + timeout)
+	}
+}
+
+// expire ends the client if its time is over, and returns when to look again.
+func (c *client) expire(now int64) (next int64) {
+	limits := &c.pool.conf.Limits
+	timeout, idle := int64(limits.RequestTimeout), int64(limits.ClientIdle)
+	next = math.MaxInt64
+	switch {
+	case c.leaving:
+	case c.cut != nil && timeout > 0:
+		if c.stalled {
+			c.cut.since = now // it is the proxy that does not read
+		}
+		if next = c.cut.since + timeout; next <= now {
+			c.hit(limitRequestTime)
+			c.dropCut()
+			c.pool.protocol.tooSlow(c)
+			return math.MaxInt64
+		}
+	case c.cut == nil && idle > 0:
+		if c.waits() {
+			c.lastActive = now
+		}
+		if next = c.lastActive + idle; next <= now {
+			c.hit(limitIdle)
+			c.sayGoodbye()
+			c.depart(false)
+			return math.MaxInt64
+		}
+	}
+	return next
+}
+
+// waits reports whether the client has something to come, or the proxy something to do for it.
+func (c *client) waits() bool { return c.requests > 0 || c.conn.Unsent() > 0 || c.stalled }
