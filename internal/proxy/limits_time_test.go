@@ -78,11 +78,15 @@ func TestRequestTimeout(t *testing.T) {
 		response, end string
 	}{
 		{
-			"redis", redisLanguage{}, "*2\r\n$4\r\nECHO\r\n$5\r\nhe", "llo\r\n", "$5\r\nhello\r\n",
+			"redis",
+			redisLanguage{},
+			"*2\r\n$4\r\nECHO\r\n$5\r\nhe", "llo\r\n", "$5\r\nhello\r\n",
 			"-ERR Protocol error: request not complete in time (request_timeout)\r\n",
 		},
 		{
-			"memcached", memcacheLanguage{}, "set k 0 0 5\r\nhe", "llo\r\n", "STORED\r\n",
+			"memcached",
+			memcacheLanguage{},
+			"set k 0 0 5\r\nhe", "llo\r\n", "STORED\r\n",
 			"CLIENT_ERROR request not complete in time (request_timeout)\r\n",
 		},
 	} {
