@@ -210,7 +210,9 @@ func (c *simClient) startBurst() {
 	}
 	c.bursts--
 	r := c.sim.Random()
-	c.quota += 1 + r.IntN(c.burst)
+	if c.quota += 1 + r.IntN(c.burst); c.greedy {
+		c.quota = c.burst
+	}
 	c.fill()
 	if c.fickle && oneIn(r, 2) {
 		c.sim.After(time.Duration(r.Int64N(int64(2*time.Millisecond))), c.leaveSomehow)
@@ -342,7 +344,11 @@ func (c *simClient) dueIn(o *op) time.Duration {
 	if c.pool.timeout == 0 || c.sluggish || c.dribbles || o.sentAt <= c.sim.starving {
 		return time.Hour
 	}
-	return time.Duration(o.ahead+1)*c.pool.timeout + 100*time.Millisecond
+	turns := o.ahead + 1
+	if c.pool.roomy {
+		turns = o.ahead/16 + 1 // so many are taken from a new client at once
+	}
+	return time.Duration(turns)*c.pool.timeout + 100*time.Millisecond
 }
 
 // failed takes an error in place of a response.

@@ -41,6 +41,7 @@ type simPool struct {
 	password    string
 	ejects      bool
 	preconnects bool          // or did before
+	roomy       bool          // has no small limits, and never had
 	buffer      int           // client_buffer, the largest so far
 	bufferLimit int           // client_buffer_limit, likewise: who is above a new one is closed when the next response comes
 	idle        time.Duration // client_idle_timeout, the smallest so far; 0: never
@@ -197,6 +198,7 @@ func drawPool(w *sim.World, index int) *simPool {
 	}
 	p.settings = text.String()
 	p.listens = p.listen
+	p.roomy = true
 	p.drawLimits(r)
 	for i := range 1 + r.IntN(6) {
 		p.plans = append(p.plans, drawServer(r, index, i))
@@ -216,16 +218,18 @@ func (p *simPool) drawLimits(r *rand.Rand) {
 	set("preconnect", preconnect)
 	buffer := pickOne(r, 1<<20, 1<<20, 64<<10, 16<<10, 16<<10)
 	p.buffer = max(p.buffer, buffer)
+	p.roomy = p.roomy && buffer == 1<<20
 	set("client_buffer", buffer)
 	if oneIn(r, 5) {
+		p.roomy = false
 		set("client_requests", 1+r.IntN(40))
 	}
 	if oneIn(r, 8) {
-		p.overloads = true
+		p.overloads, p.roomy = true, false
 		set("server_requests", 1+r.IntN(200))
 	}
 	if oneIn(r, 8) {
-		p.overloads = true
+		p.overloads, p.roomy = true, false
 		set("server_buffer", 64<<10)
 	}
 	switch {
@@ -289,7 +293,7 @@ func drawManner(r *rand.Rand) manner {
 	case 1, 2:
 		m.sluggish = true
 	case 3:
-		m = manner{greedy: true, depth: 1, bursts: 1, burst: 2000}
+		m = manner{greedy: true, depth: 1, bursts: 1, burst: 3000}
 	case 4, 5:
 		m.depth = 1
 	}
