@@ -41,13 +41,13 @@ var rooms = map[string]string{
 	"evloop":       "buffer golang.org/x/sys",
 	"proxy":        "buffer command config evloop memcache pool resp stats",
 	"admin":        "config stats",
-	"app":          "admin config daemon evloop handover logfile plan proxy stats systemd",
+	"app":          "admin config daemon evloop handover logfile plan proxy systemd",
 	"testkit":      "",
 	"testkit/sim":  "buffer evloop",
 	"demo":         "github.com/alicebob/miniredis/v2",
 
 	"cmd/nutmeg":    "app config daemon evloop handover stats github.com/spf13/pflag",
-	"cmd/nutmegctl": "config demo pool resp github.com/spf13/pflag",
+	"cmd/nutmegctl": "admin config demo plan pool resp github.com/spf13/pflag",
 	"bench":         "testkit golang.org/x/sys github.com/HdrHistogram/hdrhistogram-go github.com/schollz/progressbar/v3",
 }
 

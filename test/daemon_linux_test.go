@@ -134,15 +134,18 @@ func TestDaemonizeWithABrokenConfiguration(t *testing.T) {
 	wantNoFile(t, filepath.Join(dir, "pid"))
 }
 
-// limitedNutmeg is a program that runs the daemon with a limit of open files.
-func limitedNutmeg(t *testing.T, files int) string {
+// limitFiles sets a running daemon's limit of open files. From the limit that it starts with follows how many clients it
+// takes at most, so that it does not come to this by itself.
+func limitFiles(t *testing.T, pid, files int) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "limited")
-	script := fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec %s \"$@\"\n", files, nutmegBinary(t))
-	if err := os.WriteFile(path, []byte(script), 0o700); err != nil { //nolint:gosec // it is to be run
+	var limit unix.Rlimit
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
 		t.Fatal(err)
 	}
-	return path
+	limit.Cur = uint64(files)
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // cpuTime is the processor time that a process has used.
@@ -171,7 +174,9 @@ func TestOutOfDescriptors(t *testing.T) {
 	a := serveScript(t, sayName("a"))
 	addr := "127.0.0.1:" + strconv.Itoa(testkit.FreePort(t))
 	conf := strings.Replace(poolConf("redis: true\ntimeout: 20000", a.addr+" a"), "{listen}", addr, 1)
-	p := testkit.Proxy(t, limitedNutmeg(t, limit), conf)
+	p := testkit.Proxy(t, nutmegBinary(t), conf)
+	limitFiles(t, p.PID(), limit)
+	start := time.Now()
 
 	clients := make([]*rawConn, limit+10)
 	for i := range clients {
@@ -212,8 +217,15 @@ func TestOutOfDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parseStats(text); err != nil {
-		t.Errorf("the statistics do not come back: %v: %q", err, text)
+	st, err := parseStats(text)
+	if err != nil {
+		t.Fatalf("the statistics do not come back: %v: %q", err, text)
+	}
+	if st.Pools["alpha"].Counters["accept_failed"] == 0 {
+		t.Error("accept_failed is 0")
+	}
+	if lines, most := strings.Count(p.Log(), "cannot accept clients"), 1+int(time.Since(start)/time.Second); lines > most {
+		t.Errorf("%d lines in the log within %v", lines, time.Since(start))
 	}
 	p.Terminate()
 	if strings.Contains(p.Log(), "DATA RACE") || strings.Contains(p.Log(), "panic") {
@@ -226,7 +238,8 @@ func TestStatsPortOutOfDescriptors(t *testing.T) {
 	t.Parallel()
 	const limit = 40
 	addr := "127.0.0.1:" + strconv.Itoa(testkit.FreePort(t))
-	p := testkit.Proxy(t, limitedNutmeg(t, limit), strings.Replace(poolConf("redis: true", "127.0.0.1:1 a"), "{listen}", addr, 1))
+	p := testkit.Proxy(t, nutmegBinary(t), strings.Replace(poolConf("redis: true", "127.0.0.1:1 a"), "{listen}", addr, 1))
+	limitFiles(t, p.PID(), limit)
 	var clients []*rawConn
 	for range limit {
 		clients = append(clients, dial(t, addr))

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -75,7 +76,6 @@ func nutmegBinary(t testing.TB) string {
 // Nutmeg is a running daemon. Its methods may be called from any goroutine, except those that end it.
 type Nutmeg struct {
 	t         testing.TB
-	program   string
 	files     []*os.File
 	dir       string
 	listening []string // addresses of the pools, in the order of the configuration
@@ -89,18 +89,24 @@ type Nutmeg struct {
 // becomes an address on a free port; args are added to the command line. The daemon ends with t, and has to end well.
 func startNutmeg(t testing.TB, yaml string, args ...string) *Nutmeg {
 	t.Helper()
-	return startNutmegAt(t, nutmegBinary(t), nil, yaml, args...)
+	return startNutmegBy(t, []string{nutmegBinary(t)}, yaml, args...)
 }
 
-// startNutmegAt is startNutmeg with the daemon's program, or another, at a path of its own, and files that it gets as
-// descriptors from 3 on.
-func startNutmegAt(t testing.TB, program string, files []*os.File, yaml string, args ...string) *Nutmeg {
+// startNutmegBy is startNutmeg by another command: a program at a path of its own, or one that becomes the daemon. The
+// daemon's command line is appended to it.
+func startNutmegBy(t testing.TB, command []string, yaml string, args ...string) *Nutmeg {
+	t.Helper()
+	return startNutmegWith(t, nil, command, yaml, args...)
+}
+
+// startNutmegWith is startNutmegBy with files that the command gets as descriptors from 3 on.
+func startNutmegWith(t testing.TB, files []*os.File, command []string, yaml string, args ...string) *Nutmeg {
 	t.Helper()
 	for strings.Contains(yaml, "{listen}") {
 		yaml = strings.Replace(yaml, "{listen}", "127.0.0.1:"+strconv.Itoa(testkit.FreePort(t)), 1)
 	}
 	dir := shortDir(t)
-	n := &Nutmeg{t: t, program: program, files: files, dir: dir, exited: make(chan struct{})}
+	n := &Nutmeg{t: t, files: files, dir: dir, exited: make(chan struct{})}
 	for _, m := range listenLine.FindAllStringSubmatch(yaml, -1) {
 		n.listening = append(n.listening, m[1])
 	}
@@ -110,7 +116,7 @@ func startNutmegAt(t testing.TB, program string, files []*os.File, yaml string, 
 	port := strconv.Itoa(testkit.FreePort(t))
 	n.statsAddr = "127.0.0.1:" + port
 	own := []string{"-c", n.path("nutmeg.yml"), "-o", n.path("log"), "-p", n.path("pid"), "-s", port, "-a", "127.0.0.1"}
-	n.start(append(own, args...))
+	n.start(slices.Concat(command, own, args))
 	t.Cleanup(n.stop)
 	n.waitReady()
 	return n
@@ -125,7 +131,7 @@ func (n *Nutmeg) start(args []string) {
 		n.t.Fatal(err)
 	}
 	defer func() { _ = output.Close() }() // the daemon has a descriptor of its own
-	n.cmd = exec.Command(n.program, args...)
+	n.cmd = exec.Command(args[0], args[1:]...)
 	n.cmd.Dir, n.cmd.Stdout, n.cmd.Stderr = n.dir, output, output
 	n.cmd.ExtraFiles = n.files
 	n.cmd.SysProcAttr = dieWithParent()

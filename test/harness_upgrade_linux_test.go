@@ -38,7 +38,7 @@ func startLineageWith(t testing.TB, program string, files []*os.File, yaml strin
 	if err := adoptOrphans(); err != nil {
 		t.Fatal(err)
 	}
-	l := &lineage{Nutmeg: startNutmegAt(t, program, files, yaml, args...)}
+	l := &lineage{Nutmeg: startNutmegWith(t, files, []string{program}, yaml, args...)}
 	l.pid = l.PID()
 	t.Cleanup(func() {
 		if l.pid != l.PID() {

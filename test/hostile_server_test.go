@@ -42,7 +42,7 @@ var hostileRedis = []hostileAnswer{
 	{what: "an array of 2^40 - 1 elements, of which none comes", says: "*1099511627775\r\n", gets: overdue, limit: "timeout"},
 	{what: "arrays in arrays, 100000 deep", says: strings.Repeat("*1\r\n", 100_000) + ":1\r\n", keeps: true},
 	{what: "arrays in arrays without an end", says: strings.Repeat("*1\r\n", 100_000), gets: overdue, limit: "timeout"},
-	{what: "an array of 1000000 elements", says: "*1000000\r\n" + strings.Repeat(":1\r\n", 1_000_000), keeps: true, limit: "max_memory"},
+	{what: "an array of 100000 elements", says: "*100000\r\n" + strings.Repeat(":1\r\n", 100_000), keeps: true, limit: "max_memory"},
 	{what: "an integer of 2^63", says: ":9223372036854775808\r\n", gets: invalid},
 	{what: "a number of a thousand digits", says: ":" + strings.Repeat("1", 1000) + "\r\n", gets: invalid},
 	{what: "an error of 1 MB", says: "-ERR " + strings.Repeat("e", 1<<20) + "\r\n", keeps: true},
@@ -75,7 +75,7 @@ var hostileMemcached = []hostileAnswer{
 	{what: "a key of 251 bytes", says: "VALUE " + strings.Repeat("k", 251) + " 0 1\r\nv\r\nEND\r\n", gets: cInvalid},
 	{what: "flags of 2^64", says: "VALUE k 18446744073709551616 1\r\nv\r\nEND\r\n", gets: cInvalid},
 	{what: "a value without an END", says: "VALUE k 0 1\r\nv\r\n", gets: cOverdue, limit: "timeout"},
-	{what: "a million values", says: strings.Repeat("VALUE k 0 1\r\nv\r\n", 1_000_000) + "END\r\n", keeps: true, limit: "max_memory"},
+	{what: "100000 values", says: strings.Repeat("VALUE k 0 1\r\nv\r\n", 100_000) + "END\r\n", keeps: true, limit: "max_memory"},
 	{what: "another answer's word", says: "STORED\r\n", gets: cInvalid},
 	{what: "a number of 23 digits", says: strings.Repeat("9", 23) + "\r\n", gets: cInvalid},
 	{what: "a line of 1 MB without an end", says: "SERVER_ERROR " + strings.Repeat("x", 1<<20), gets: cInvalid},
@@ -154,9 +154,7 @@ func TestHostileServers(t *testing.T) {
 					exchange(c, ofBad, protocol.right)
 					exchange(c, ofBad+ofGood+ofBad, strings.Repeat(protocol.right, 3))
 					exchange(witness, ofGood+ofBad, strings.Repeat(protocol.right, 2))
-					if f := n.figures(); f.resident-before.resident > hostileSpan || (!raceEnabled && f.data-before.data > hostileSpan) {
-						t.Errorf("the daemon has grown: %v, before %v", f, before)
-					}
+					n.wantSmall(t, before)
 					if made := bad.connections() - first + 1; (made == 1) != h.keeps {
 						t.Errorf("%d connections were made; keeps is %v", made, h.keeps)
 					}

@@ -26,6 +26,7 @@ type load struct {
 	clients  []*loadClient
 	stopping chan struct{}
 	stopOnce sync.Once
+	expected *regexp.Regexp // errors that may come; nil: none
 	group    sync.WaitGroup
 	served   atomic.Int64 // right answers that are no errors
 	refused  atomic.Int64 // errors that were expected
@@ -45,43 +46,61 @@ type loadOptions struct {
 	loses   bool                      // servers may forget: a key may be absent
 	moves   bool                      // keys may move to another server: an old value may be there
 	value   int                       // bytes that are added to each value
+	pace    time.Duration             // how often a client sends a pipeline; 0: usualPace
 }
 
 // startLoad begins, with every client connected. The load ends with t, if not before.
 func startLoad(t testing.TB, o loadOptions) *load {
 	t.Helper()
-	l := &load{t: t, options: o, stopping: make(chan struct{}), texts: map[string]int{}}
-	expected := regexp.MustCompile("^(?:" + o.errors + ")$")
-	if o.errors == "" {
-		expected = nil
-	}
+	l := newLoad(t, o)
 	for i := range o.clients {
-		conn, err := net.DialTimeout(networkOf(o.addr), o.addr, patience)
+		conn, err := l.dial(i)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = conn.Close() })
-		keys := named(fmt.Sprintf("c%d.", i), 20)
-		if o.keys != nil {
-			keys = o.keys(i)
-		}
-		c := &loadClient{load: l, id: i, conn: conn, r: bufio.NewReaderSize(conn, 32<<10), keys: keys, known: map[string]*written{}, expected: expected}
-		c.random = rand.New(rand.NewPCG(uint64(i), uint64(len(keys))))
-		if o.hello != "" {
-			first := &rawConn{t: t, conn: conn, r: c.r}
-			first.send(o.hello)
-			first.want(okReply)
-		}
-		for _, key := range keys {
-			c.known[key] = &written{}
-		}
-		l.clients = append(l.clients, c)
+		l.clients = append(l.clients, l.newClient(i, conn))
 	}
 	for _, c := range l.clients {
-		l.group.Go(c.run)
+		l.group.Go(func() { l.failed(c.id, c.run()) })
+	}
+	return l
+}
+
+// newLoad is a load without clients yet.
+func newLoad(t testing.TB, o loadOptions) *load {
+	l := &load{t: t, options: o, stopping: make(chan struct{}), texts: map[string]int{}}
+	if o.errors != "" {
+		l.expected = regexp.MustCompile("^(?:" + o.errors + ")$")
 	}
 	t.Cleanup(l.stop)
 	return l
+}
+
+// dial connects client i: from one of several addresses of this host, since each has only so many ports.
+func (l *load) dial(i int) (net.Conn, error) {
+	d := net.Dialer{Timeout: patience}
+	if networkOf(l.options.addr) == "tcp" {
+		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+i%16))}
+	}
+	return d.Dial(networkOf(l.options.addr), l.options.addr)
+}
+
+func (l *load) newClient(i int, conn net.Conn) *loadClient {
+	keys := named(fmt.Sprintf("c%d.", i), 20)
+	if l.options.keys != nil {
+		keys = l.options.keys(i)
+	}
+	c := &loadClient{load: l, id: i, conn: conn, r: bufio.NewReader(conn), keys: keys, known: map[string]*written{}}
+	c.random = rand.New(rand.NewPCG(uint64(i), uint64(len(keys))))
+	if l.options.hello != "" {
+		first := &rawConn{t: l.t, conn: conn, r: c.r}
+		first.send(l.options.hello)
+		first.want(okReply)
+	}
+	for _, key := range keys {
+		c.known[key] = &written{}
+	}
+	return c
 }
 
 // stop ends the load after the answers that are under way, and fails the test if one was wrong.
@@ -89,10 +108,22 @@ func (l *load) stop() {
 	l.stopOnce.Do(func() {
 		close(l.stopping)
 		l.group.Wait()
+		for _, c := range l.clients {
+			_ = c.conn.Close()
+		}
 		if err := l.fault(); err != nil {
 			l.t.Errorf("wrong: %v", err)
 		}
 	})
+}
+
+// failed notes what was wrong for a client; nil is nothing.
+func (l *load) failed(client int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.wrong == nil && err != nil {
+		l.wrong = fmt.Errorf("client %d: %w", client, err)
+	}
 }
 
 func (l *load) fault() error {
@@ -164,36 +195,34 @@ type written struct {
 
 // loadClient is one client. It belongs to its goroutine.
 type loadClient struct {
-	load     *load
-	id       int
-	conn     net.Conn
-	r        *bufio.Reader
-	random   *rand.Rand
-	keys     []string
-	known    map[string]*written
-	number   int // of writings
-	expected *regexp.Regexp
+	load   *load
+	id     int
+	conn   net.Conn
+	r      *bufio.Reader
+	random *rand.Rand
+	keys   []string
+	known  map[string]*written
+	number int // of writings
 }
 
-// pace is how often a client sends a pipeline: a test's load leaves room on the machine for other tests.
-const pace = 3 * time.Millisecond
+// usualPace is how often a client sends a pipeline: a test's load leaves room on the machine for other tests.
+const usualPace = 3 * time.Millisecond
 
-func (c *loadClient) run() {
-	tick := time.NewTicker(pace)
+func (c *loadClient) run() error {
+	pace := c.load.options.pace
+	if pace == 0 {
+		pace = usualPace
+	}
+	tick := time.NewTicker(pace*3/4 + time.Duration(c.random.Int64N(int64(pace/2))))
 	defer tick.Stop()
 	for {
 		select {
 		case <-c.load.stopping:
-			return
+			return nil
 		case <-tick.C:
 		}
 		if err := c.pipeline(1 + c.random.IntN(6)); err != nil {
-			c.load.mu.Lock()
-			if c.load.wrong == nil {
-				c.load.wrong = fmt.Errorf("client %d: %w", c.id, err)
-			}
-			c.load.mu.Unlock()
-			return
+			return err
 		}
 	}
 }
@@ -321,7 +350,7 @@ func (c *loadClient) judge(key, value string) error {
 // refusal is nil for an error that the test expects.
 func (c *loadClient) refusal(response string) error {
 	text := strings.TrimSuffix(response, "\r\n")
-	if !c.load.options.dialect.isError(response) || c.expected == nil || !c.expected.MatchString(text) {
+	if !c.load.options.dialect.isError(response) || c.load.expected == nil || !c.load.expected.MatchString(text) {
 		return fmt.Errorf("unexpected response %s", short(response))
 	}
 	c.load.refused.Add(1)

@@ -36,7 +36,7 @@ func TestSignalsThatDoNotEnd(t *testing.T) {
 		{syscall.SIGTTIN, []string{"up log level to 11"}},
 		{syscall.SIGTTOU, []string{"signal 22 (SIGTTOU) received, down logging level", "down log level to 10"}},
 		{syscall.SIGHUP, []string{"signal 1 (SIGHUP) received, reopening log file"}},
-		{syscall.SIGUSR1, []string{"signal 10 (SIGUSR1) received\n"}},
+		{syscall.SIGUSR1, []string{"signal 10 (SIGUSR1) received, reloading", "configuration reloaded"}},
 		{syscall.SIGPIPE, nil},
 	} {
 		n.Signal(test.signal)

@@ -180,7 +180,7 @@ func TestSuccessorThatFails(t *testing.T) {
 				}
 				eventually(t, "the pid file", func() error {
 					if pid, err := l.pidInFile(); pid != first {
-						return fmt.Errorf("%d, %v", pid, err)
+						return fmt.Errorf("%d, %w", pid, err)
 					}
 					return nil
 				})
@@ -219,7 +219,7 @@ func TestStopWhileClientsMove(t *testing.T) {
 				idle.close()
 				eventually(t, "the new process to end", func() error { // which its parent, the old one, learns of
 					if err := syscall.Kill(told, 0); !errors.Is(err, syscall.ESRCH) {
-						return fmt.Errorf("process %d: %v", told, err)
+						return fmt.Errorf("process %d: %w", told, err)
 					}
 					return nil
 				})

@@ -1,5 +1,5 @@
 // Nutmegctl is the operator's tool beside nutmeg: it shows the proxy at work,
-// asks it, and says where keys are. It links what the daemon must not.
+// asks it, makes it reload, and says where keys are. It links what the daemon must not.
 package main
 
 import (
@@ -43,6 +43,9 @@ func subcommands() []subcommand {
 	return []subcommand{
 		{"demo", "[--port N] [--nutmeg FILE]", "start three servers and a proxy before them, to try it", runDemo},
 		{"exec", "[-h HOST] [-p PORT] [-s SOCKET] WORD...", "send one Redis command and print the reply", runExec},
+		{"plan", "[-c OLD] [-s HOST:PORT] FILE", "say what a configuration file would change, and which keys would move", runPlan},
+		{"reload", "[-s HOST:PORT]", "make nutmeg read its configuration file again", runReload},
+		{"status", "[-s HOST:PORT]", "show the pools and the health of their servers", runStatus},
 		{"where", "-c FILE [-p POOL] KEY...", "say which server owns each key", runWhere},
 	}
 }

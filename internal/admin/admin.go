@@ -9,12 +9,17 @@
 //	accept ─ sort, at most 100 ms ─┬─ a request line ─── net/http ─ page of the table in http.go
 //	                               └─ anything else ─── JSON, close
 //
+// Pages that only read are for everybody who reaches the port. Pages that do
+// something are for callers on this machine, and never for a web browser: see
+// control.go.
+//
 // A connection holds one of 64 places until it closes; while all are taken new
 // ones wait in the backlog. Every step has a deadline, so that a client that
 // neither reads nor writes costs one place for seconds and nobody else anything.
 //
 // The package runs on control goroutines. It knows no workers: it gets copies of
-// their counters from a [Source], live at each request.
+// their counters from a [Source], live at each request, and passes what it is
+// asked to do to a [Control].
 package admin
 
 import (
@@ -34,27 +39,24 @@ import (
 
 // Source reads the counters of all workers.
 //
-// Stats returns the sum over all workers at this moment, which the caller then
-// owns; it is never nil without an error. It must return soon after ctx is done,
-// with ctx's error, even if a worker does not answer. Many goroutines may call
-// it at once.
+// Snapshot returns the configuration in force, and the sum over all workers at
+// this moment, in the order of that configuration. Neither is nil without an
+// error; the configuration is only read, the counters the caller owns. It must return
+// soon after ctx is done, with ctx's error, even if a worker does not answer.
+// Many goroutines may call it at once.
 type Source interface {
-	Stats(ctx context.Context) (*stats.Worker, error)
+	Snapshot(ctx context.Context) (*config.Config, *stats.Worker, error)
 }
 
-// Options is what a Server is made of. Every field but Log is required.
+// Options is what a Server is made of. Every field but Control and Log is required.
 type Options struct {
 	Service  string    // name of the program in the JSON
 	Version  string    // its version
 	Hostname string    // name of the machine, "source" in the JSON
 	Start    time.Time // when the process started; uptime counts from here
 
-	// Config returns the configuration in force: it names pools and servers, in
-	// the order the Source counts them. It is called once a request, by many
-	// goroutines at a time, and must not return nil. What one of the two does
-	// not have while a reload is under way is left out or shows zeros.
-	Config func() *config.Config
-	Source Source
+	Source  Source
+	Control Control // nil = the pages that need it say that they are not there
 
 	Log *slog.Logger // nil = silent
 }
@@ -63,12 +65,14 @@ type Options struct {
 type limits struct {
 	connections int           // open at a time, idle HTTP connections included
 	sort        time.Duration // wait for the first bytes; silence means no HTTP
-	counters    time.Duration // wait for the Source
+	counters    time.Duration // wait for the Source, and for the health of servers
+	control     time.Duration // wait for a reload or a plan
 	write       time.Duration // to hand an answer to the kernel; for HTTP since its request was read
 	drain       time.Duration // wait for the client to close after a bare answer
 	request     time.Duration // to read an HTTP request
 	idle        time.Duration // an HTTP connection stays open between requests
 	header      int           // bytes of an HTTP request's head, roughly
+	body        int64         // bytes of an HTTP request's body
 }
 
 func defaultLimits() limits {
@@ -76,11 +80,13 @@ func defaultLimits() limits {
 		connections: 64,
 		sort:        100 * time.Millisecond,
 		counters:    2 * time.Second,
+		control:     30 * time.Second,
 		write:       5 * time.Second,
 		drain:       500 * time.Millisecond,
 		request:     5 * time.Second,
 		idle:        5 * time.Second,
 		header:      8 << 10,
+		body:        4 << 20, // as a file at most has
 	}
 }
 
@@ -98,6 +104,7 @@ type Server struct {
 	places  chan struct{} // one element for each connection, and one for each Serve in Accept
 	http    *http.Server
 	handoff *handoff
+	turn    chan struct{} // holds one element while a page of Control has its turn
 
 	sorting  sync.WaitGroup // goroutines of connections not handed to http
 	handlers sync.WaitGroup // HTTP handlers that run
@@ -129,6 +136,7 @@ func newServer(o Options, l limits) *Server {
 		writer:    newJSONWriter(o),
 		places:    make(chan struct{}, l.connections),
 		handoff:   newHandoff(),
+		turn:      make(chan struct{}, 1),
 		stopped:   make(chan struct{}),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[*conn]struct{}),
@@ -196,7 +204,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Close cuts every connection and waits until no call of the Source or of Config
+// Close cuts every connection and waits until no call of the Source or of Control
 // is under way; none is made afterwards. It must not be called from either.
 // Close always returns nil, and may be called again.
 func (s *Server) Close() error {
@@ -308,25 +316,29 @@ func passing(err error) bool {
 	return false
 }
 
-// counters asks the Source, for as long as the limits allow.
-func (s *Server) counters(ctx context.Context) (*stats.Worker, error) {
+// snapshot asks the Source, for as long as the limits allow.
+func (s *Server) snapshot(ctx context.Context) (*config.Config, *stats.Worker, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.counters)
 	defer cancel()
-	w, err := s.options.Source.Stats(ctx)
+	conf, w, err := s.options.Source.Snapshot(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("cannot read the counters: a worker did not answer within %v; it is stuck or overloaded: %w", s.limits.counters, err)
+		return nil, nil, fmt.Errorf("cannot read the counters: a worker did not answer within %v; it is stuck or overloaded: %w", s.limits.counters, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the counters: %w", err)
+		return nil, nil, fmt.Errorf("cannot read the counters: %w", err)
 	}
-	return w, nil
+	return conf, w, nil
 }
 
 // statsJSON returns the whole answer of the bare port and of the page /stats.
 func (s *Server) statsJSON(ctx context.Context) ([]byte, error) {
-	w, err := s.counters(ctx)
+	conf, w, err := s.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return s.writer.append(nil, s.options.Config(), w, s.now()), nil
+	var r reloads
+	if s.options.Control != nil {
+		r.done, r.failed = s.options.Control.Reloads()
+	}
+	return s.writer.append(nil, conf, w, r, s.now()), nil
 }

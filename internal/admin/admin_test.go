@@ -19,16 +19,29 @@ import (
 	"nutmeg/internal/stats"
 )
 
-// source answers Stats by calling itself.
-type source func(context.Context) (*stats.Worker, error)
+// source answers Snapshot by calling itself.
+type source func(context.Context) (*config.Config, *stats.Worker, error)
 
-func (f source) Stats(ctx context.Context) (*stats.Worker, error) { return f(ctx) }
+func (f source) Snapshot(ctx context.Context) (*config.Config, *stats.Worker, error) { return f(ctx) }
 
-func ready(context.Context) (*stats.Worker, error) { return counted(), nil }
+func ready(context.Context) (*config.Config, *stats.Worker, error) {
+	return twoPools(), counted(), nil
+}
 
-func stuck(ctx context.Context) (*stats.Worker, error) {
+func stuck(ctx context.Context) (*config.Config, *stats.Worker, error) {
 	<-ctx.Done()
-	return nil, ctx.Err()
+	return nil, nil, ctx.Err()
+}
+
+// largeFirst answers the first time with more than the kernel buffers.
+func largeFirst() source {
+	var asked atomic.Int32
+	return func(context.Context) (*config.Config, *stats.Worker, error) {
+		if asked.Add(1) == 1 {
+			return manyServers(), counted(), nil
+		}
+		return twoPools(), counted(), nil
+	}
 }
 
 // patient has limits that no test waits for; a test shortens what it is about.
@@ -36,7 +49,7 @@ func patient() limits {
 	const long = time.Minute
 	return limits{
 		connections: 64, sort: long, counters: long, write: long, drain: long,
-		request: long, idle: long, header: 8 << 10,
+		control: long, request: long, idle: long, header: 8 << 10, body: 64 << 10,
 	}
 }
 
@@ -154,15 +167,7 @@ func TestSilentClientsHoldUpNobody(t *testing.T) {
 }
 
 func TestClientThatDoesNotReadHoldsUpNobody(t *testing.T) {
-	var asked atomic.Int32
-	p := serve(t, nil, ready, patient(), func(o *Options) {
-		o.Config = func() *config.Config {
-			if asked.Add(1) == 1 {
-				return manyServers()
-			}
-			return twoPools()
-		}
-	})
+	p := serve(t, nil, largeFirst(), patient())
 	c := p.dial(t)
 	fmt.Fprint(c, "large, please\n")
 	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil { // it is being written now
@@ -178,15 +183,7 @@ func TestClientThatDoesNotReadIsCutOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := patient()
 			l.connections, l.write = 1, 50*time.Millisecond
-			var asked atomic.Int32
-			p := serve(t, nil, ready, l, func(o *Options) {
-				o.Config = func() *config.Config {
-					if asked.Add(1) == 1 {
-						return manyServers()
-					}
-					return twoPools()
-				}
-			})
+			p := serve(t, nil, largeFirst(), l)
 			fmt.Fprint(p.dial(t), hello)
 			second := p.dial(t) // gets the only place when the first is cut off
 			fmt.Fprint(second, "hello\n")
@@ -263,7 +260,7 @@ func TestIdleHTTPConnectionGivesItsPlaceBack(t *testing.T) {
 
 func TestCloseCutsEverything(t *testing.T) {
 	entered := make(chan struct{}, 2)
-	p := serve(t, nil, func(ctx context.Context) (*stats.Worker, error) {
+	p := serve(t, nil, func(ctx context.Context) (*config.Config, *stats.Worker, error) {
 		entered <- struct{}{}
 		return stuck(ctx)
 	}, patient())
@@ -316,10 +313,10 @@ func TestShutdownLetsAnswersOut(t *testing.T) {
 	entered, release := make(chan struct{}, 2), make(chan struct{})
 	l := patient()
 	l.drain = 0
-	p := serve(t, nil, func(context.Context) (*stats.Worker, error) {
+	p := serve(t, nil, func(context.Context) (*config.Config, *stats.Worker, error) {
 		entered <- struct{}{}
 		<-release
-		return counted(), nil
+		return twoPools(), counted(), nil
 	}, l)
 	overHTTP, overTCP := p.dial(t), p.dial(t)
 	fmt.Fprint(overHTTP, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -347,7 +344,7 @@ func TestShutdownCutsOffWhenItsTimeIsOver(t *testing.T) {
 	for name, hello := range map[string]string{"bare": "hello\n", "http": "GET / HTTP/1.1\r\nHost: h\r\n\r\n"} {
 		t.Run(name, func(t *testing.T) {
 			entered := make(chan struct{}, 1)
-			p := serve(t, nil, func(ctx context.Context) (*stats.Worker, error) {
+			p := serve(t, nil, func(ctx context.Context) (*config.Config, *stats.Worker, error) {
 				entered <- struct{}{}
 				return stuck(ctx)
 			}, patient())

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"nutmeg/internal/config"
 	"nutmeg/internal/stats"
 )
 
@@ -101,7 +102,9 @@ func (l *logLines) String() string {
 }
 
 func TestCountersThatCannotBeHad(t *testing.T) {
-	broken := func(context.Context) (*stats.Worker, error) { return nil, errors.New("no workers yet") }
+	broken := func(context.Context) (*config.Config, *stats.Worker, error) {
+		return nil, nil, errors.New("no workers yet")
+	}
 	for _, c := range []struct {
 		name   string
 		source source

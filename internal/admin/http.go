@@ -23,6 +23,9 @@ func (s *Server) pageTable() []page {
 	return []page{
 		{http.MethodGet, "/", s.serveStats},
 		{http.MethodGet, "/stats", s.serveStats},
+		{http.MethodGet, "/servers", s.serveServers},
+		{http.MethodPost, "/plan", s.inTurn(s.servePlan)},
+		{http.MethodPost, "/reload", s.inTurn(s.serveReload)},
 	}
 }
 

@@ -26,10 +26,10 @@ func TestPages(t *testing.T) {
 		{"POST", "/stats", 405, plain, "GET, HEAD", "/stats does not take POST; use GET, HEAD\n"},
 		{"DELETE", "/", 405, plain, "GET, HEAD", "/ does not take DELETE; use GET, HEAD\n"},
 		{"BREW", "/", 405, plain, "GET, HEAD", "/ does not take BREW; use GET, HEAD\n"},
-		{"GET", "/stat", 404, plain, "", "there is no page \"/stat\" here; there are: /, /stats\n"},
-		{"GET", "/stats/", 404, plain, "", "there is no page \"/stats/\" here; there are: /, /stats\n"},
-		{"POST", "/%0Ax", 404, plain, "", "there is no page \"/\\nx\" here; there are: /, /stats\n"},
-		{"OPTIONS", "*", 404, plain, "", "there is no page \"*\" here; there are: /, /stats\n"},
+		{"GET", "/stat", 404, plain, "", "there is no page \"/stat\" here; there are: /, /stats, /servers, /plan, /reload\n"},
+		{"GET", "/stats/", 404, plain, "", "there is no page \"/stats/\" here; there are: /, /stats, /servers, /plan, /reload\n"},
+		{"POST", "/%0Ax", 404, plain, "", "there is no page \"/\\nx\" here; there are: /, /stats, /servers, /plan, /reload\n"},
+		{"OPTIONS", "*", 404, plain, "", "there is no page \"*\" here; there are: /, /stats, /servers, /plan, /reload\n"},
 	} {
 		t.Run(c.method+" "+c.path, func(t *testing.T) {
 			client := p.dial(t)

@@ -31,10 +31,14 @@ func newJSONWriter(o Options) jsonWriter {
 	}
 }
 
+// reloads counts reloads since the start.
+type reloads struct{ done, failed int64 }
+
 // append appends one line with its "\n" to dst: names from cfg, counters from w.
+// What twemproxy does not have comes behind what it has.
 // Counters that w lacks are 0; those without a name in cfg are left out.
 // Safe for concurrent use.
-func (j *jsonWriter) append(dst []byte, cfg *config.Config, w *stats.Worker, now time.Time) []byte {
+func (j *jsonWriter) append(dst []byte, cfg *config.Config, w *stats.Worker, r reloads, now time.Time) []byte {
 	dst = append(dst, '{')
 	dst = appendText(dst, "service", j.service)
 	dst = appendText(dst, "source", j.source)
@@ -43,6 +47,8 @@ func (j *jsonWriter) append(dst []byte, cfg *config.Config, w *stats.Worker, now
 	dst = appendNumber(dst, "timestamp", now.Unix())
 	dst = appendNumber(dst, "total_connections", w.TotalConnections)
 	dst = appendNumber(dst, "curr_connections", w.CurrConnections)
+	dst = appendNumber(dst, "reloads", r.done)
+	dst = appendNumber(dst, "reload_errors", r.failed)
 	for i := range cfg.Pools {
 		dst = j.appendPool(dst, &cfg.Pools[i], at(w.Pools, i))
 	}

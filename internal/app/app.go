@@ -20,7 +20,6 @@ import (
 	"nutmeg/internal/handover"
 	"nutmeg/internal/logfile"
 	"nutmeg/internal/proxy"
-	"nutmeg/internal/stats"
 	"nutmeg/internal/systemd"
 )
 
@@ -80,7 +79,7 @@ func Run(o Options, ready func(error)) (exitCode int) {
 type daemonProcess struct {
 	options   Options
 	log       *slog.Logger
-	conf      func() *config.Config // in force
+	reloader  *reloader
 	inherited *inheritance
 	proxy     *proxy.Proxy
 	stats     *statsPort
@@ -96,16 +95,17 @@ func start(o Options, log *slog.Logger) (*daemonProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemonProcess{
-		options: o, log: log, conf: func() *config.Config { return conf },
-		inherited: inherit(o.Predecessor, log), control: newControl(),
-	}
+	d := &daemonProcess{options: o, log: log, inherited: inherit(o.Predecessor, log), control: newControl()}
+	d.reloader = newReloader(o.ConfFile, conf, d.apply, log)
 	if err := d.open(conf); err != nil {
 		d.close()
 		return nil, err
 	}
 	return d, nil
 }
+
+// conf is the configuration in force.
+func (d *daemonProcess) conf() *config.Config { return d.reloader.inForce.Load() }
 
 // open opens everything that the configuration asks for. Who can connect finds the pid file there.
 func (d *daemonProcess) open(conf *config.Config) (err error) {
@@ -138,7 +138,7 @@ func (d *daemonProcess) open(conf *config.Config) (err error) {
 	}
 	d.stats.options = admin.Options{
 		Service: "nutmeg", Version: o.Version, Hostname: hostname, Start: time.Now(),
-		Config: d.conf, Source: source{d.proxy}, Log: d.log,
+		Source: d.proxy, Control: pages{d}, Log: d.log,
 	}
 	return nil
 }
@@ -179,15 +179,6 @@ func (d *daemonProcess) ready(report func(error)) {
 	d.tell(systemd.Ready(fmt.Sprintf("serving %d pools", len(d.conf().Pools))))
 }
 
-// source is where the stats port gets its counters.
-type source struct{ proxy *proxy.Proxy }
-
-// Stats is admin.Source's.
-func (s source) Stats(ctx context.Context) (*stats.Worker, error) {
-	_, sum, err := s.proxy.Snapshot(ctx)
-	return sum, err
-}
-
 // heapGrowth is how much garbage may gather, in percent of what lives, before a collection. Requests make none, clients
 // that come make little, so collections are rare anyway; this says how much memory lies idle between two of them.
 const heapGrowth = 30
@@ -220,6 +211,7 @@ func openSystems(workers int) ([]evloop.Outside, error) {
 func (d *daemonProcess) serve(signals *signals) (exitCode int) {
 	go signals.handle(d)
 	go d.watchdog()
+	go d.watch(d.control.ctx)
 	d.stats.open()
 	if p := d.options.Predecessor; p != nil {
 		go d.takeOver(p)

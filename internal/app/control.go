@@ -68,7 +68,8 @@ func (d *daemonProcess) terminate() {
 	case !handing: // else clients are leaving already, and another process is the service
 		d.notice("draining: what clients have begun is finished first", "drain_timeout", d.conf().Global.DrainTimeout)
 		d.proxy.Drain()
-		d.leaveOffice("draining")
+		d.releasePredecessor()
+		d.tell(systemd.Stopping("draining"))
 	}
 	go d.stopLate()
 }
@@ -88,23 +89,17 @@ func (d *daemonProcess) stopLate() {
 
 // interrupt ends the process at once, with another exit code, as twemproxy does.
 func (d *daemonProcess) interrupt() {
-	_, handing := d.control.stop(1)
-	if !handing {
-		d.leaveOffice("stopping")
-	}
+	_, _ = d.control.stop(1)
+	d.releasePredecessor()
 	d.proxy.Stop()
 }
 
-// leaveOffice tells all who should know that this process is about to end.
-func (d *daemonProcess) leaveOffice(status string) {
+// releasePredecessor tells a process that still has clients for this one not to go on in its place.
+func (d *daemonProcess) releasePredecessor() {
 	if p := d.options.Predecessor; p != nil {
-		p.Stop() // it shall not go on in this one's place
+		p.Stop()
 	}
-	d.tell(systemd.Stopping(status))
 }
-
-// reload reads the configuration file again.
-func (d *daemonProcess) reload() {}
 
 // tell logs what the service manager could not be told: it may then do the wrong thing.
 func (d *daemonProcess) tell(err error) {

@@ -57,8 +57,10 @@ func (s *signals) obey(d *daemonProcess, sig os.Signal) {
 			s.slog.Error("cannot reopen the log file, the old one stays in use", "cause", err)
 		}
 	case syscall.SIGUSR1:
-		s.say(sig, "")
-		d.reload()
+		s.say(sig, ", reloading")
+		go func() { // workers that do not answer must not keep other signals waiting
+			_, _ = d.reload("SIGUSR1") // logged and counted there
+		}()
 	case syscall.SIGUSR2:
 		s.say(sig, ", upgrading")
 		d.upgrade()

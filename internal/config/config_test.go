@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -86,7 +87,9 @@ func TestParseBytes(t *testing.T) {
 	const good = "alpha:\r\n  listen: 127.0.0.1:1\r\n  servers:\r\n    - a:1:1\r\n"
 	var many strings.Builder
 	many.WriteString("alpha: &p {listen: '*:1', servers: [")
-	many.WriteString(strings.Repeat("x,", 2000))
+	for i := range 2000 {
+		fmt.Fprintf(&many, "a:1:1 s%d,", i)
+	}
 	many.WriteString("]}\n")
 	for i := range 150 {
 		many.WriteString("p" + strings.Repeat("x", i) + ": *p\n")
@@ -97,7 +100,7 @@ func TestParseBytes(t *testing.T) {
 		{"comment at the end without newline", good + "# end", ""},
 		{"not UTF-8", good + "# \xff", "f:5:3: not valid yaml: invalid leading UTF-8 octet (value: 255); save the file as UTF-8 text"},
 		{"control character", good + "\n\x01", "f:6:1: not valid yaml: control characters are not allowed (value: 1); save the file as UTF-8 text"},
-		{"too large", strings.Repeat(" ", maxFileBytes+1), "f:1:1: the file is larger than 16777216 bytes; is it a configuration file?"},
+		{"too large", strings.Repeat(" ", maxFileBytes+1), "f:1:1: the file is larger than 4194304 bytes; is it a configuration file?"},
 		{"aliases of a long list", many.String(), "more than 262144 keys and servers, aliases counted; split the file"},
 		{"deep nesting", strings.Repeat("[", 1<<20), "not valid yaml: "},
 		{"a list that holds itself", "a: &x {listen: *x, servers: &y [*y]}", "f:1:4: a.listen: the value is a mapping; write a single value"},
@@ -156,6 +159,26 @@ func TestLoad(t *testing.T) {
 			t.Errorf("pools %s", got)
 		}
 	})
+}
+
+func TestFaultsAreShownUpToALimit(t *testing.T) {
+	for _, c := range []struct {
+		faults, shown int
+		last          string
+	}{
+		{maxFaults, maxFaults, "f:1001:7: "},
+		{maxFaults + 1, maxFaults + 1, "f:1001:7: 1 more faults are not shown; mend these first"},
+		{maxFaults + 500, maxFaults + 1, "f:1001:7: 500 more faults are not shown; mend these first"},
+	} {
+		_, err := Parse("f", []byte("a: {listen: '*:1', servers: [\n"+strings.Repeat("      x,\n", c.faults)+"]}"))
+		faults := (*Errors)(nil)
+		if !errors.As(err, &faults) || len(*faults) != c.shown {
+			t.Fatalf("%d faults: %d are shown", c.faults, len(*faults))
+		}
+		if last := (*faults)[c.shown-1].Error(); !strings.HasPrefix(last, c.last) {
+			t.Errorf("%d faults: the last one is %s, want %s", c.faults, last, c.last)
+		}
+	}
 }
 
 // The documentation promises that its examples can be copied.

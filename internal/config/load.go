@@ -7,12 +7,12 @@ import (
 )
 
 // maxFileBytes bounds the memory that a wrong file name can cost.
-const maxFileBytes = 16 << 20
+const maxFileBytes = 4 << 20
 
 // Load reads and validates the file at path.
 //
-// The error is an *Errors with every fault of the file, or an *os.PathError
-// when the file cannot be read.
+// The error is an *Errors with every fault of the file, the first thousand if
+// there are more, or an *os.PathError when the file cannot be read.
 func Load(path string) (*Config, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -27,7 +27,7 @@ func Load(path string) (*Config, error) {
 }
 
 // Parse validates data as the content of a file called name, which need not
-// exist. The error is an *Errors with every fault. Parse keeps no reference to
+// exist. The error is an *Errors as Load has it. Parse keeps no reference to
 // data and may be called from any goroutine.
 func Parse(name string, data []byte) (*Config, error) {
 	r := &reader{file: name, entriesLeft: maxEntries}
@@ -39,6 +39,12 @@ func Parse(name string, data []byte) (*Config, error) {
 	}
 	if len(r.faults) > 0 {
 		r.faults.sort()
+		if last := r.faults[len(r.faults)-1]; r.unshown > 0 {
+			r.faults = append(r.faults, Error{
+				File: name, Line: last.Line, Column: last.Column,
+				Message: fmt.Sprintf("%d more faults are not shown; mend these first, or is it another kind of file?", r.unshown),
+			})
+		}
 		return nil, &r.faults
 	}
 	return cfg, nil

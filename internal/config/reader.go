@@ -26,7 +26,11 @@ type reader struct {
 	file        string
 	faults      Errors
 	entriesLeft int // of maxEntries; -1 = more, and reported
+	unshown     int // faults beyond maxFaults
 }
+
+// maxFaults bounds what a file that is no configuration can put into a log.
+const maxFaults = 1000
 
 // fault reports a fact and its remedy at n.
 func (r *reader) fault(n *yaml.Node, path, message string) {
@@ -34,6 +38,10 @@ func (r *reader) fault(n *yaml.Node, path, message string) {
 }
 
 func (r *reader) faultAt(line, column int, path, message string) {
+	if len(r.faults) == maxFaults {
+		r.unshown++
+		return
+	}
 	r.faults = append(r.faults, Error{
 		File: r.file, Line: max(line, 1), Column: max(column, 1), Path: path, Message: message,
 	})

@@ -29,6 +29,8 @@ type Change struct {
 	Old, New string // as a file would hold it, a remark for a password; "" = none
 	// NewProcess: a reload leaves the old value in force; the new one needs a new process.
 	NewProcess bool
+	// Disconnects: the clients of the pool are closed once they have their responses.
+	Disconnects bool
 }
 
 // Pool is a pool that both configurations have.
@@ -134,6 +136,7 @@ func settingChanges(from, to *config.Pool) []Change {
 	list := changes(from.Settings(), to.Settings())
 	for i := range list {
 		list[i].NewProcess = list[i].Key == "reuseport" && from.Listen.Address == to.Listen.Address
+		list[i].Disconnects = list[i].Key == "redis"
 	}
 	return list
 }

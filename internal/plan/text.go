@@ -12,7 +12,10 @@ import (
 // maxMoves is how many pairs of servers the text names; the rest is summed up.
 const maxMoves = 10
 
-const newProcess = " (needs a new process; a reload keeps the old value)"
+const (
+	newProcess  = " (needs a new process; a reload keeps the old value)"
+	disconnects = "its clients are closed when they have their responses"
+)
 
 // String describes the plan in lines for people, each ended by a newline.
 func (p *Plan) String() string {
@@ -25,7 +28,7 @@ func (p *Plan) String() string {
 		t.settings(p.Process)
 	}
 	for _, pool := range p.Removed {
-		t.line("pool %s is removed", shown(pool.Name))
+		t.line("pool %s is removed; %s", shown(pool.Name), disconnects)
 	}
 	for _, pool := range p.Added {
 		t.line("pool %s is added: %v, %s, %s", shown(pool.Name), pool.Protocol, count(len(pool.Servers), "server"), pool.Routing.Distribution)
@@ -58,8 +61,11 @@ func (t *text) pool(p *Pool) {
 func (t *text) settings(list []Change) {
 	for _, c := range list {
 		suffix := ""
-		if c.NewProcess {
+		switch {
+		case c.NewProcess:
 			suffix = newProcess
+		case c.Disconnects:
+			suffix = " (" + disconnects + ")"
 		}
 		t.line("  %s: %s -> %s%s", c.Key, value(c.Old), value(c.New), suffix)
 	}

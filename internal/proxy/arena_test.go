@@ -94,15 +94,11 @@ func TestLateResponseReachesNobody(t *testing.T) {
 	client := a.Connect(proxyAddress)
 	reader := redisLanguage{}.newReader()
 	client.OnData = func(_ *sim.Peer, data []byte) {
-		for len(data) > 0 {
-			response, rest, err := reader.next(data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if data = rest; response != nil {
-				got = append(got, string(response))
-			}
+		responses, err := readAll(reader, data)
+		if err != nil {
+			t.Fatal(err)
 		}
+		got = append(got, responses...)
 	}
 	a.servers[0].data["a"], a.servers[0].data["b"] = "value of a", "value of b"
 	wait := func(n int) {

@@ -60,23 +60,6 @@ func TestDrainFinishesRequests(t *testing.T) {
 	}
 }
 
-// successor is a second proxy in the world of an arena, which takes the listeners of the first over.
-func (a *arena) successor(conf *config.Config, workers int) *Proxy {
-	a.t.Helper()
-	var outsides []evloop.Outside
-	for i := range workers {
-		outsides = append(outsides, a.Outside(fmt.Sprintf("successor%d", i)))
-	}
-	p, err := New(conf, outsides, slog.New(slog.DiscardHandler))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if err := p.Listen(func(at config.Address) evloop.Socket { return a.proxy.listeners[at].socket.Release() }); err != nil {
-		a.t.Fatal(err)
-	}
-	return p
-}
-
 func TestResumeAfterHandOver(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 2, 2, "")
 	stays, goes := a.call(proxyAddress), a.call(proxyAddress)

@@ -236,16 +236,11 @@ func (b *fuzzBed) asker(name string) *asker {
 	b.peers = append(b.peers, a.Peer)
 	reader := b.dialect.newReader()
 	a.OnData = func(_ *sim.Peer, data []byte) {
-		for len(data) > 0 {
-			response, rest, err := reader.next(data)
-			if err != nil {
-				b.t.Fatalf("the %s was sent what is no response: %v", name, err)
-			}
-			if response != nil {
-				a.got = append(a.got, string(response))
-			}
-			data = rest
+		responses, err := readAll(reader, data)
+		if err != nil {
+			b.t.Fatalf("the %s was sent what is no response: %v", name, err)
 		}
+		a.got = append(a.got, responses...)
 	}
 	a.OnClose = func(p *sim.Peer, _ error) { p.Close() }
 	return a

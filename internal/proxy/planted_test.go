@@ -32,8 +32,8 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"a response that nobody waits for goes to the next who waits", "serverconn.go",
-		"\tr := s.queue.pop()\n\tw := s.worker\n",
-		"\tr := s.queue.pop()\n\tw := s.worker\n\tfor !r.wanted() && r.silent == nil && s.queue.oldest != nil {\n\t\tr = s.queue.pop()\n\t}\n",
+		"\tr := s.queue.pop()\n\ts.pending--\n\ts.relieve()\n",
+		"\tr := s.queue.pop()\n\tfor !r.wanted() && r.silent == nil && !r.probe && s.queue.oldest != nil {\n\t\tr = s.queue.pop()\n\t\ts.pending--\n\t}\n\ts.pending--\n\ts.relieve()\n",
 	},
 	{
 		"the request of a client that left is free at once", "client.go",
@@ -67,13 +67,13 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"the first part of a response stays when its connection fails", "serverconn.go",
-		"\t\tpending++\n\t\tr.response.Reset(s.chunks())\n",
-		"\t\tpending++\n",
+		"\t\tw.dropResponse(r)\n\t\tw.refuse(r, sv.pool, cause)\n",
+		"\t\tw.refuse(r, sv.pool, cause)\n",
 	},
 	{
 		"what a client holds is never less", "client.go",
-		"\tr := c.queue.pop()\n\tc.held -= r.charge\n\tc.worker.freeRequest(r)\n",
-		"\tr := c.queue.pop()\n\tc.held -= r.charge - 100\n\tc.worker.freeRequest(r)\n",
+		"\tc.held -= r.charge + r.collected\n\tc.collected -= r.collected\n\tc.requests--\n",
+		"\tc.held -= r.charge + r.collected - 100\n\tc.collected -= r.collected\n\tc.requests--\n",
 	},
 	{
 		"a client above its mark is read from", "client.go",
@@ -81,19 +81,19 @@ var plantedBugs = []plantedBug{
 		"\tc.conn.NotifyFlushed(true)\n",
 	},
 	{
-		"a client above its mark is forgotten", "client.go",
-		"c.held+c.conn.Unsent() < c.worker.heldMark/2 {",
-		"c.held+c.conn.Unsent() < 0 {",
+		"a client above its mark is forgotten", "limits.go",
+		"\treturn c.held+c.conn.Unsent() <= c.mark()/2 &&",
+		"\treturn c.held+c.conn.Unsent() < 0 &&",
 	},
 	{
-		"output that a client does not read is not counted", "client.go",
-		"\t\tif c.held+c.conn.Unsent() > c.worker.heldMark {\n",
-		"\t\tif c.held > c.worker.heldMark {\n",
+		"output that a client does not read is not counted", "limits.go",
+		"\treturn c.held+c.conn.Unsent() > c.mark() ||",
+		"\treturn c.held > c.mark() ||",
 	},
 	{
 		"a request is sent twice", "workerpool.go",
-		"\tconn.enqueue(r, n)\n\treturn r\n",
-		"\tconn.enqueue(r, n)\n\tif m.flat != nil && conn.appended%64 == 0 {\n\t\tconn.append(m.flat)\n\t\tconn.enqueue(c.worker.newRequest(), n)\n\t}\n\treturn r\n",
+		"\tc.accept(r, n)\n\tconn.enqueue(r, n)\n",
+		"\tc.accept(r, n)\n\tconn.enqueue(r, n)\n\tif m.flat != nil && conn.appended%64 == 0 {\n\t\tconn.append(m.flat)\n\t\ttwin := c.worker.newRequest()\n\t\ttwin.expects = expects\n\t\tconn.enqueue(twin, n)\n\t}\n",
 	},
 	{
 		"a request takes any connection", "server.go",
@@ -111,9 +111,9 @@ var plantedBugs = []plantedBug{
 		"\t\tsum = n\n",
 	},
 	{
-		"an ejected server stays out", "../pool/eject.go",
-		"e.out && now >= e.retryAt {",
-		"e.out && now < e.retryAt {",
+		"an ejected server stays out", "../pool/view.go",
+		"now >= s.retryAt {",
+		"now < s.retryAt {",
 	},
 	{
 		"a value loses a byte where memory begins anew", "../buffer/buffer.go",
@@ -131,14 +131,49 @@ var plantedBugs = []plantedBug{
 		"\tg.conn.loop.Disarm(&g.timer)\n",
 	},
 	{
-		"the listener is never closed", "worker.go",
-		"\t\tif p.listener != nil {\n\t\t\tp.listener.Close()\n",
-		"\t\tif p.listener != nil && p.listener == nil {\n\t\t\tp.listener.Close()\n",
+		"listeners are never closed", "worker.go",
+		"\tif w.index == 0 {\n\t\tfor _, l := range",
+		"\tif w.index == 1 {\n\t\tfor _, l := range",
+	},
+	{
+		"a new connection does not wait for the ones before it", "serverconn.go",
+		"\tif s.era > s.server.oldestEra() {",
+		"\tif s.era > s.server.oldestEra()+1000 {",
+	},
+	{
+		"what has come of a request is lost with a hand-over", "departure.go",
+		"\tif len(state.Input) > 0 {",
+		"\tif len(state.Input) > mostInput {",
+	},
+	{
+		"a password is forgotten with a hand-over", "departure.go",
+		"\tc.authenticated = c.authenticated || state.Authenticated\n",
+		"",
+	},
+	{
+		"a client is handed over with requests under way", "departure.go",
+		"\tif c.held == 0 && c.conn.Unsent() == 0 {",
+		"\tif c.conn.Unsent() == 0 {",
+	},
+	{
+		"the crowd of a busy server is forgotten", "serverlimits.go",
+		"\tif s.crowd.first == nil || s.crowd.listed {",
+		"\tif s.crowd.first == nil || s.crowd.listed || !s.dead {",
+	},
+	{
+		"a client that left still counts", "workerpool.go",
+		"\tp.census.clients.Add(-1)\n",
+		"",
+	},
+	{
+		"who does not read is never closed", "limits.go",
+		"\tc.overflowed = true\n",
+		"",
 	},
 }
 
 // plantedSeeds is how many seeds may be needed to find a planted bug.
-const plantedSeeds = 60
+const plantedSeeds = 100
 
 // TestPlantedBugsAreFound builds the engine with each of the planted bugs and runs the simulation on it. The engine as it
 // is passes with the same seeds.
@@ -150,7 +185,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		t.Skip("needs the go command")
 	}
 	for seed := range uint64(plantedSeeds) {
-		if _, err := simulate(seed + 1); err != nil {
+		if _, _, err := simulate(seed + 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -198,7 +233,7 @@ func (b plantedBug) build(t *testing.T) string {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "planted.test")
-	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", list, "-o", program, ".").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", list, "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("cannot build: %v\n%s", err, out)
 	}
 	return program

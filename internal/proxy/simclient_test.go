@@ -48,6 +48,20 @@ func takeResponse(kept *[]byte, data []byte, n int, done bool) (response, rest [
 	return response, rest, nil
 }
 
+// readAll takes all responses that end in data.
+func readAll(r responseReader, data []byte) (responses []string, err error) {
+	for len(data) > 0 {
+		var response []byte
+		if response, data, err = r.next(data); err != nil {
+			return responses, err
+		}
+		if response != nil {
+			responses = append(responses, string(response))
+		}
+	}
+	return responses, nil
+}
+
 // failureTexts are what clients are told when servers fail, with the word of the protocol before it.
 var failureTexts = map[string]bool{
 	"Connection refused": true, "Connection timed out": true, "Connection closed by server": true, "Invalid argument": true,
@@ -196,7 +210,9 @@ func (c *simClient) startBurst() {
 	}
 	c.bursts--
 	r := c.sim.Random()
-	c.quota += 1 + r.IntN(c.burst)
+	if c.quota += 1 + r.IntN(c.burst); c.greedy {
+		c.quota = c.burst
+	}
 	c.fill()
 	if c.fickle && oneIn(r, 2) {
 		c.sim.After(time.Duration(r.Int64N(int64(2*time.Millisecond))), c.leaveSomehow)
@@ -328,13 +344,18 @@ func (c *simClient) dueIn(o *op) time.Duration {
 	if c.pool.timeout == 0 || c.sluggish || c.dribbles || o.sentAt <= c.sim.starving {
 		return time.Hour
 	}
-	return time.Duration(o.ahead+1)*c.pool.timeout + 100*time.Millisecond
+	turns := o.ahead + 1
+	if c.pool.roomy {
+		turns = o.ahead/16 + 1 // so many are taken from a new client at once
+	}
+	return time.Duration(turns)*c.pool.timeout + 100*time.Millisecond
 }
 
 // failed takes an error in place of a response.
 func (c *simClient) failed(o *op, response []byte) {
 	c.sim.count.errors++
-	if !c.pool.explains(o.sentAt) && !(c.pool.overloads && isOverload(string(response))) {
+	refused := c.pool.overloads && isOverload(string(response))
+	if !refused && !c.pool.explains(o.sentAt) {
 		c.sim.fail("client %d: error %.80q without a cause; the request was sent at %v", c.client, response, time.Duration(o.sentAt))
 	}
 	if o.kind.changes() {

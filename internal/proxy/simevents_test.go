@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"nutmeg/internal/config"
@@ -11,23 +12,22 @@ import (
 
 // What operators do: reloads, upgrades, stops. No client may notice, but for those whose pool goes and those who are to leave.
 
-// operate does one of these things.
-func (s *simulation) operate() {
+// operate does one of these things, if it can be done now: an upgrade, or a reload with another pool p.
+func (s *simulation) operate(p *simPool, change func(*simPool, *rand.Rand)) {
 	r := s.Random()
 	switch {
-	case s.busy || s.draining || s.Now() >= s.until:
+	case s.busy || s.draining || s.Now() >= s.until || s.reloads == 0:
 	case oneIn(r, 4):
 		s.upgrade()
 	default:
-		s.reload()
+		change(p, r)
+		s.reload(p)
 	}
 }
 
-// reload changes something in one pool.
-func (s *simulation) reload() {
-	r := s.Random()
-	p := s.pools[r.IntN(len(s.pools))]
-	switch r.IntN(6) {
+// changePool changes something in a pool.
+func (s *simulation) changePool(p *simPool, r *rand.Rand) {
+	switch r.IntN(8) {
 	case 0:
 		for i := range p.plans {
 			p.plans[i].weight = 1 + r.IntN(3)
@@ -39,15 +39,19 @@ func (s *simulation) reload() {
 			v.out = false
 		}
 		p.loose = true
-	case 3:
+	case 3, 4, 5:
 		p.drawLimits(r)
-	case 4:
+	case 6:
 		s.moves++
 		p.listens = fmt.Sprintf("127.0.0.1:%d", 23000+s.moves)
 		s.doom(p, func(c *simClient) bool { return c.answers == 0 }) // the proxy may not have accepted it yet
 	default:
 		s.comeOrGo(p)
 	}
+}
+
+// reload has the proxy go over to the configuration as it is now; p is what has changed.
+func (s *simulation) reload(p *simPool) {
 	conf, err := config.Parse("sim.yml", []byte(s.text()))
 	if err != nil {
 		s.fail("%v", err)

@@ -38,6 +38,14 @@ var faults = []fault{
 		s.eachConn(p.servers[i], func(c *simSession) { c.peer.Close() })
 		return nil
 	}},
+	{"connections stall", func(s *simulation, p *simPool, i int) func() {
+		s.eachConn(p.servers[i], func(c *simSession) {
+			c.stalled = true
+			c.peer.Freeze()
+		})
+		s.After(time.Duration(s.Random().Int64N(int64(10*time.Millisecond))), func() { s.operate(p, (*simPool).drawLimits) })
+		return p.servers[i].thawConns
+	}},
 	{"rubbish", func(s *simulation, p *simPool, i int) func() {
 		s.eachConn(p.servers[i], func(c *simSession) {
 			if !c.midway {
@@ -86,6 +94,16 @@ var faults = []fault{
 	}},
 }
 
+// thawConns lets connections go on that were stalled one by one.
+func (v *simServer) thawConns() {
+	for _, c := range v.conns {
+		if c.stalled {
+			c.stalled = false
+			c.peer.Thaw()
+		}
+	}
+}
+
 // eachConn does something to some of a server's connections.
 func (s *simulation) eachConn(v *simServer, do func(*simSession)) {
 	for _, c := range v.conns {
@@ -110,6 +128,9 @@ func (s *simulation) breakSomething(end time.Duration) {
 	if f.name == "no descriptors" {
 		s.starving = int64(end + 200*time.Millisecond)
 	}
+	if oneIn(r, 4) {
+		s.After(time.Duration(r.Int64N(int64(20*time.Millisecond))), func() { s.operate(p, s.changePool) })
+	}
 	undo := f.do(s, p, r.IntN(len(p.servers)))
 	if undo != nil {
 		s.After(time.Duration(r.Int64N(int64(end-s.Now())+1)), undo)
@@ -130,6 +151,7 @@ func (s *simulation) mendEverything() {
 	for _, p := range s.pools {
 		for i, v := range p.servers {
 			v.Thaw()
+			v.thawConns()
 			v.Revive()
 			v.late, v.unwell = 0, false
 			plan := p.plans[i]

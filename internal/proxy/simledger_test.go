@@ -110,9 +110,6 @@ func (l *ledger) appendValue(dst []byte, number int32) []byte {
 	return append(dst, filler(number, int(u.length))...)
 }
 
-// valueSize is the most bytes that a value with a filler of a length can have.
-func valueSize(length int) int { return length + 32 }
-
 // filler is what fills a value: different for each unit, with all that could mislead who frames it.
 func filler(number int32, length int) []byte {
 	at := int(uint32(number) * 2654435761 % 65521)

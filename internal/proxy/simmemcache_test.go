@@ -195,8 +195,19 @@ var memcacheMix = []struct {
 	kind   opKind
 	weight int
 }{
-	{opGet, 10}, {opTell, 12}, {opSet, 24}, {opGetMany, 14}, {opDelete, 6}, {opCount, 8}, {opTouch, 4},
-	{opSetSilently, 8}, {opCountSilently, 4}, {opDeleteSilently, 3}, {opVersion, 2}, {opVerbosity, 1}, {opUnknown, 1},
+	{opGet, 10},
+	{opTell, 12},
+	{opSet, 24},
+	{opGetMany, 14},
+	{opDelete, 6},
+	{opCount, 8},
+	{opTouch, 4},
+	{opSetSilently, 8},
+	{opCountSilently, 4},
+	{opDeleteSilently, 3},
+	{opVersion, 2},
+	{opVerbosity, 1},
+	{opUnknown, 1},
 }
 
 func (l memcacheLanguage) next(c *simClient, dst []byte, o *op) []byte {
@@ -207,6 +218,9 @@ func (l memcacheLanguage) next(c *simClient, dst []byte, o *op) []byte {
 			o.kind = m.kind
 			break
 		}
+	}
+	if c.greedy && len(c.units) > 50 && o.kind.changes() {
+		o.kind = opGetMany // else it would send more than it asks for
 	}
 	switch o.kind {
 	case opGet:

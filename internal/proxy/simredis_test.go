@@ -216,7 +216,15 @@ var redisMix = []struct {
 	kind   opKind
 	weight int
 }{
-	{opGet, 12}, {opTell, 12}, {opSet, 24}, {opGetMany, 16}, {opSetMany, 8}, {opDelete, 6}, {opExists, 6}, {opEcho, 5}, {opRefused, 4},
+	{opGet, 12},
+	{opTell, 12},
+	{opSet, 24},
+	{opGetMany, 16},
+	{opSetMany, 8},
+	{opDelete, 6},
+	{opExists, 6},
+	{opEcho, 5},
+	{opRefused, 4},
 	{opUnknown, 1},
 }
 
@@ -228,6 +236,9 @@ func (l redisLanguage) next(c *simClient, dst []byte, o *op) []byte {
 			o.kind = m.kind
 			break
 		}
+	}
+	if c.greedy && len(c.units) > 50 && o.kind.changes() {
+		o.kind = opGetMany // else it would send more than it asks for
 	}
 	switch o.kind {
 	case opGet:

@@ -40,6 +40,8 @@ type simPool struct {
 	limits      string // settings that reloads change
 	password    string
 	ejects      bool
+	preconnects bool          // or did before
+	roomy       bool          // has no small limits, and never had
 	buffer      int           // client_buffer, the largest so far
 	bufferLimit int           // client_buffer_limit, likewise: who is above a new one is closed when the next response comes
 	idle        time.Duration // client_idle_timeout, the smallest so far; 0: never
@@ -86,8 +88,8 @@ func (p *simPool) size() (n int) {
 // aftermath is how long faults show after they are mended: late responses, dials that are repeated, servers that are out.
 func (p *simPool) aftermath() time.Duration {
 	d := 2*p.timeout + 50*time.Millisecond
-	if p.timeout == 0 {
-		d += 1100 * time.Millisecond // a dial is repeated each second
+	if p.timeout == 0 || p.preconnects {
+		d += 1100 * time.Millisecond // a dial is repeated each second, and nobody hurries it
 	}
 	if p.ejects {
 		d += p.retry
@@ -128,6 +130,9 @@ func drawScenario(w *sim.World) *scenario {
 	if !oneIn(r, 6) { // a sixth of all runs has no faults: nothing is forgiven there
 		for range 1 + r.IntN(3) {
 			s := spell{start: at, length: milliseconds(r, 50, 500), faults: 1 + r.IntN(14)}
+			if oneIn(r, 3) {
+				s.length *= 4
+			}
 			c.spells = append(c.spells, s)
 			at += s.length + milliseconds(r, 10, 300)
 			for _, p := range c.pools {
@@ -193,6 +198,7 @@ func drawPool(w *sim.World, index int) *simPool {
 	}
 	p.settings = text.String()
 	p.listens = p.listen
+	p.roomy = true
 	p.drawLimits(r)
 	for i := range 1 + r.IntN(6) {
 		p.plans = append(p.plans, drawServer(r, index, i))
@@ -207,19 +213,23 @@ func (p *simPool) drawLimits(r *rand.Rand) {
 	var text strings.Builder
 	set := func(key string, value any) { fmt.Fprintf(&text, "  %s: %v\n", key, value) }
 	set("server_connections", 1+r.IntN(3))
-	set("preconnect", oneIn(r, 3))
+	preconnect := oneIn(r, 3)
+	p.preconnects = p.preconnects || preconnect
+	set("preconnect", preconnect)
 	buffer := pickOne(r, 1<<20, 1<<20, 64<<10, 16<<10, 16<<10)
 	p.buffer = max(p.buffer, buffer)
+	p.roomy = p.roomy && buffer == 1<<20
 	set("client_buffer", buffer)
 	if oneIn(r, 5) {
+		p.roomy = false
 		set("client_requests", 1+r.IntN(40))
 	}
 	if oneIn(r, 8) {
-		p.overloads = true
+		p.overloads, p.roomy = true, false
 		set("server_requests", 1+r.IntN(200))
 	}
 	if oneIn(r, 8) {
-		p.overloads = true
+		p.overloads, p.roomy = true, false
 		set("server_buffer", 64<<10)
 	}
 	switch {
@@ -283,7 +293,7 @@ func drawManner(r *rand.Rand) manner {
 	case 1, 2:
 		m.sluggish = true
 	case 3:
-		m = manner{greedy: true, depth: 1, bursts: 1, burst: 1000}
+		m = manner{greedy: true, depth: 1, bursts: 1, burst: 3000}
 	case 4, 5:
 		m.depth = 1
 	}

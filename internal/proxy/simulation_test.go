@@ -130,7 +130,7 @@ func (s *simulation) plan() {
 		s.After(time.Duration(r.Int64N(int64(s.span)))|1, s.stray) // at no time at which anything else arrives
 	}
 	for range s.reloads {
-		s.After(time.Duration(r.Int64N(int64(s.span))), s.operate)
+		s.After(time.Duration(r.Int64N(int64(s.span))), func() { s.operate(s.pools[r.IntN(len(s.pools))], s.changePool) })
 	}
 	if s.drains {
 		s.After(time.Duration(r.Int64N(int64(s.span))), s.drain)

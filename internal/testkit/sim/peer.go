@@ -126,6 +126,9 @@ func (p *Peer) pump() {
 		s.compact()
 		s.bytes = append(s.bytes, p.pending[:n]...)
 		p.pending = p.pending[:copy(p.pending, p.pending[n:])]
+		if len(p.pending) == 0 && cap(p.pending) > 64<<10 {
+			p.pending = nil
+		}
 		p.world.record("writes", e.link.id, e.side, n)
 		s.move()
 	}
