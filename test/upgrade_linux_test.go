@@ -2,6 +2,7 @@ package test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,7 +14,9 @@ import (
 	"nutmeg/internal/testkit"
 )
 
-// Ten processes one after the other serve the same clients, who notice nothing.
+var upgrades = flag.Int("upgrades", 10, "how many processes take over one after the other under load")
+
+// Processes one after the other serve the same clients, who notice nothing.
 func TestUpgradeUnderLoad(t *testing.T) {
 	t.Parallel()
 	for _, workers := range []int{1, 2} {
@@ -26,7 +29,6 @@ func TestUpgradeUnderLoad(t *testing.T) {
 			l := startLineage(t, yaml)
 			c := newCrowd(t)
 			defer c.end()
-			upgrades := 10
 			for i := range 100 {
 				c.redis(l.Addr(), i)
 			}
@@ -37,7 +39,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 				c.memcached(l.AddrOf(2), i)
 			}
 			c.library(l.Addr())
-			for range upgrades {
+			for range *upgrades {
 				c.served(300)
 				l.upgrade(t)
 				if t.Failed() {
@@ -45,7 +47,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 				}
 			}
 			c.served(300)
-			if n := strings.Count(l.Log(), "all clients have moved to the new process"); n != upgrades {
+			if n := strings.Count(l.Log(), "all clients have moved to the new process"); n != *upgrades {
 				t.Errorf("the log tells of %d upgrades", n)
 			}
 			if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o666 {

@@ -86,7 +86,7 @@ type daemonProcess struct {
 	pid       *daemon.PIDFile
 	control   *control
 
-	takingOver      atomic.Bool // clients of the predecessor are still coming
+	tookOver        chan struct{} // closed when no more clients of a predecessor come
 	upgradeFailures atomic.Int64
 }
 
@@ -95,7 +95,7 @@ func start(o Options, log *slog.Logger) (*daemonProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemonProcess{options: o, log: log, inherited: inherit(o.Predecessor, log), control: newControl()}
+	d := &daemonProcess{options: o, log: log, inherited: inherit(o.Predecessor, log), control: newControl(), tookOver: make(chan struct{})}
 	d.reloader = newReloader(o.ConfFile, conf, d.apply, log)
 	if err := d.open(conf); err != nil {
 		d.close()
@@ -170,7 +170,6 @@ func (d *daemonProcess) writePID() (err error) {
 func (d *daemonProcess) ready(report func(error)) {
 	d.proxy.LeavePaths(d.inherited.isManaged)
 	if p := d.options.Predecessor; p != nil {
-		d.takingOver.Store(true)
 		if err := p.Ready(); err != nil {
 			d.log.Warn("the old process is gone, and its clients", "cause", err)
 		}
@@ -213,9 +212,7 @@ func (d *daemonProcess) serve(signals *signals) (exitCode int) {
 	go d.watchdog()
 	go d.watch(d.control.ctx)
 	d.stats.open()
-	if p := d.options.Predecessor; p != nil {
-		go d.takeOver(p)
-	}
+	go d.takeOver(d.options.Predecessor)
 	err := d.proxy.Run()
 	exitCode = d.control.finish()
 	if err != nil {

@@ -12,9 +12,12 @@ import (
 	"nutmeg/internal/proxy"
 )
 
-// takeOver adopts the clients of the process before this one.
+// takeOver adopts the clients of the process before this one, if there is one.
 func (d *daemonProcess) takeOver(p *handover.Predecessor) {
-	defer d.takingOver.Store(false)
+	defer close(d.tookOver)
+	if p == nil {
+		return
+	}
 	defer p.Close()
 	for taken := 0; ; taken++ {
 		c, err := p.Next()

@@ -28,8 +28,6 @@ func (d *daemonProcess) upgrade() {
 		d.log.Warn("no upgrade: this process is stopping")
 	case c.cancel != nil || c.handing:
 		d.log.Warn("no upgrade: one is under way")
-	case d.takingOver.Load():
-		d.log.Warn("no upgrade: clients of the old process are still coming")
 	default:
 		ctx, cancel := context.WithCancel(c.ctx)
 		done := make(chan struct{})
@@ -44,6 +42,10 @@ func (d *daemonProcess) upgrade() {
 
 // replace is an upgrade from its beginning to its end.
 func (d *daemonProcess) replace(ctx context.Context) {
+	select {
+	case <-d.tookOver: // a process that still gives clients away must not see this one end
+	case <-ctx.Done():
+	}
 	s, err := d.startSuccessor(ctx)
 	c := d.control
 	c.mu.Lock()
