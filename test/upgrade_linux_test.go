@@ -92,7 +92,7 @@ func TestUpgradeThatFails(t *testing.T) {
 		want    string // in the log
 	}{
 		{"a bad configuration", "", "redis: true", "redos: true", "\"redos\" is not a pool key"},
-		{"another address is taken", "", "alpha:", "beta: {listen: \"{taken}\", servers: [\"127.0.0.1:1:1\"]}\nalpha:", "address already in use"},
+		{"another address is taken", "", "alpha:", "omegas: {listen: \"{taken}\", servers: [\"127.0.0.1:1:1\"]}\nalpha:", "address already in use"},
 		{"a program that ends", "#!/bin/sh\nexit 3\n", "", "", "the new process died before it was ready: exit status 3"},
 		{"a program that hangs", "#!/bin/sh\nexec sleep 600\n", "", "", "was not ready within 1s, and was killed"},
 		{"no program", "-", "", "", "no such file"},
