@@ -33,24 +33,26 @@ var rooms = map[string]string{
 	"stats":        "",
 	"logfile":      "",
 	"daemon":       "",
+	"handover":     "",
+	"systemd":      "golang.org/x/sys github.com/coreos/go-systemd/v22",
 	"config":       "distribution hashkit go.yaml.in/yaml/v4",
 	"pool":         "config distribution hashkit",
 	"plan":         "config pool",
 	"evloop":       "buffer golang.org/x/sys",
 	"proxy":        "buffer command config evloop memcache pool resp stats",
 	"admin":        "config stats",
-	"app":          "admin config daemon evloop logfile plan proxy",
+	"app":          "admin config daemon evloop handover logfile plan proxy systemd",
 	"testkit":      "",
 	"testkit/sim":  "buffer evloop",
 	"demo":         "github.com/alicebob/miniredis/v2",
 
-	"cmd/nutmeg":    "app config daemon evloop stats github.com/spf13/pflag",
+	"cmd/nutmeg":    "app config daemon evloop handover stats github.com/spf13/pflag",
 	"cmd/nutmegctl": "admin config demo plan pool resp github.com/spf13/pflag",
 	"bench":         "testkit golang.org/x/sys github.com/HdrHistogram/hdrhistogram-go github.com/schollz/progressbar/v3",
 }
 
 // daemonModules are the other modules that the daemon may link.
-var daemonModules = []string{"github.com/spf13/pflag", "go.yaml.in/yaml/v4", "golang.org/x/sys"}
+var daemonModules = []string{"github.com/spf13/pflag", "go.yaml.in/yaml/v4", "golang.org/x/sys", "github.com/coreos/go-systemd/v22"}
 
 const module = "nutmeg"
 

@@ -208,7 +208,7 @@ var processFaults = []fault{
 		strike: stopServer, mend: contServer,
 	},
 	{
-		rule: "a server stands still: with a time-out clients are told", timeout: 300, errors: timedOutText,
+		rule: "a server stands still: with a time-out clients are told", timeout: 1000, errors: timedOutText,
 		strike: stopServer, mend: contServer,
 	},
 	{
@@ -284,7 +284,7 @@ func TestFaultTextsAreNarrow(t *testing.T) {
 func TestFullBacklogUnderLoad(t *testing.T) {
 	t.Parallel()
 	dead, alive := fullBacklog(t), testkit.Redis(t)
-	n := startNutmeg(t, workersConf(2, "redis: true\nhash: murmur\ndistribution: modula\ntimeout: 300", dead+" s1", alive.Addr()+" s2"))
+	n := startNutmeg(t, workersConf(2, "redis: true\nhash: murmur\ndistribution: modula\ntimeout: 1000", dead+" s1", alive.Addr()+" s2"))
 	keys := func(server int) func(int) []string {
 		return func(client int) []string { return keysOf(server, fmt.Sprintf("k%d.", client)) }
 	}

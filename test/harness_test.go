@@ -88,11 +88,12 @@ type Nutmeg struct {
 // becomes an address on a free port; args are added to the command line. The daemon ends with t, and has to end well.
 func startNutmeg(t testing.TB, yaml string, args ...string) *Nutmeg {
 	t.Helper()
-	return startNutmegUnder(t, nil, yaml, args...)
+	return startNutmegBy(t, []string{nutmegBinary(t)}, yaml, args...)
 }
 
-// startNutmegUnder is startNutmeg by a command that ends as the daemon: its last words are the daemon's command line.
-func startNutmegUnder(t testing.TB, command []string, yaml string, args ...string) *Nutmeg {
+// startNutmegBy is startNutmeg by another command: a program at a path of its own, or one that becomes the daemon. The
+// daemon's command line is appended to it.
+func startNutmegBy(t testing.TB, command []string, yaml string, args ...string) *Nutmeg {
 	t.Helper()
 	for strings.Contains(yaml, "{listen}") {
 		yaml = strings.Replace(yaml, "{listen}", "127.0.0.1:"+strconv.Itoa(testkit.FreePort(t)), 1)
@@ -108,7 +109,7 @@ func startNutmegUnder(t testing.TB, command []string, yaml string, args ...strin
 	port := strconv.Itoa(testkit.FreePort(t))
 	n.statsAddr = "127.0.0.1:" + port
 	own := []string{"-c", n.path("nutmeg.yml"), "-o", n.path("log"), "-p", n.path("pid"), "-s", port, "-a", "127.0.0.1"}
-	n.start(slices.Concat(command, []string{nutmegBinary(t)}, own, args))
+	n.start(slices.Concat(command, own, args))
 	t.Cleanup(n.stop)
 	n.waitReady()
 	return n

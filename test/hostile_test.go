@@ -258,6 +258,44 @@ var hostileToMemcache = []hostile{
 	{what: "requests, then a reset before the responses", send: strings.Repeat("get k\r\n", 10_000), then: leaves, after: (*rawConn).abort},
 }
 
+// TestHalfRequestsEnd: whoever begins a request and does not end it is told so and closed when request_timeout is over; who has
+// sent nothing stays.
+func TestHalfRequestsEnd(t *testing.T) {
+	t.Parallel()
+	const limit = "request_timeout: 300"
+	for _, protocol := range []struct {
+		name, option, told, ping, pong string
+		cases                          []hostile
+	}{
+		{"redis", "redis: true", protocolError + "request not complete in time (request_timeout)\r\n", "PING\r\n", pongReply, hostileToRedis},
+		{"memcached", "redis: false", "CLIENT_ERROR request not complete in time (request_timeout)\r\n", "unknown\r\n", "ERROR\r\n", hostileToMemcache},
+	} {
+		t.Run(protocol.name, func(t *testing.T) {
+			t.Parallel()
+			n := startNutmeg(t, poolConf(protocol.option+"\n"+limit, "127.0.0.1:1 a"))
+			idle := dial(t, n.Addr())
+			senders := map[string]*rawConn{}
+			for _, h := range protocol.cases {
+				if h.then == waits {
+					senders[h.what] = dial(t, n.Addr())
+					senders[h.what].send(h.send)
+				}
+			}
+			if len(senders) < 4 {
+				t.Fatalf("only %d cases wait", len(senders))
+			}
+			for what, c := range senders {
+				rest, err := io.ReadAll(c.r)
+				if string(rest) != protocol.told || (err != nil && !errors.Is(err, syscall.ECONNRESET)) {
+					t.Errorf("%s: got %s and error %v, want %s", what, short(string(rest)), err, short(protocol.told))
+				}
+			}
+			idle.send(protocol.ping)
+			idle.want(protocol.pong)
+		})
+	}
+}
+
 // TestSlowSender: a request may come byte by byte, for as long as it likes, and keeps nobody waiting. request_timeout bounds it.
 func TestSlowSender(t *testing.T) {
 	t.Parallel()

@@ -58,7 +58,6 @@ func startLoad(t testing.TB, o loadOptions) *load {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = conn.Close() })
 		l.clients = append(l.clients, l.newClient(i, conn))
 	}
 	for _, c := range l.clients {
@@ -109,6 +108,9 @@ func (l *load) stop() {
 	l.stopOnce.Do(func() {
 		close(l.stopping)
 		l.group.Wait()
+		for _, c := range l.clients {
+			_ = c.conn.Close()
+		}
 		if err := l.fault(); err != nil {
 			l.t.Errorf("wrong: %v", err)
 		}

@@ -72,12 +72,12 @@ var networkFaults = []fault{
 		strike: spoilt("latency", false, settings{"latency": 30, "jitter": 25}), mend: healed,
 	},
 	{
-		rule: "latency above the time-out", timeout: 300, errors: timedOutText, proxied: true,
-		strike: spoilt("latency", false, settings{"latency": 1000, "jitter": 0}), mend: healed,
+		rule: "latency above the time-out", timeout: 1000, errors: timedOutText, proxied: true,
+		strike: spoilt("latency", false, settings{"latency": 3000, "jitter": 0}), mend: healed,
 	},
 	{
-		rule: "jitter around the time-out", timeout: 300, errors: timedOutText, proxied: true,
-		strike: spoilt("latency", true, settings{"latency": 300, "jitter": 250}), mend: healed,
+		rule: "jitter around the time-out", timeout: 1000, errors: timedOutText, proxied: true,
+		strike: spoilt("latency", true, settings{"latency": 1000, "jitter": 900}), mend: healed,
 	},
 	{
 		rule: "bandwidth of 200 KB a second from the server", timeout: 20000, value: 1000, proxied: true,
@@ -108,11 +108,11 @@ var networkFaults = []fault{
 		strike: spoilt("reset_peer", false, settings{"timeout": 0}), mend: healed,
 	},
 	{
-		rule: "answers that vanish: half-open connections", timeout: 300, errors: timedOutText + "|" + lostTexts, proxied: true,
+		rule: "answers that vanish: half-open connections", timeout: 1000, errors: timedOutText + "|" + lostTexts, proxied: true,
 		strike: spoilt("timeout", false, settings{"timeout": 0}), mend: healed,
 	},
 	{
-		rule: "requests that vanish: half-open connections", timeout: 300, errors: timedOutText + "|" + lostTexts, proxied: true,
+		rule: "requests that vanish: half-open connections", timeout: 1000, errors: timedOutText + "|" + lostTexts, proxied: true,
 		strike: spoilt("timeout", true, settings{"timeout": 0}), mend: healed,
 	},
 }

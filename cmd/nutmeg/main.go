@@ -11,6 +11,7 @@ import (
 	"nutmeg/internal/config"
 	"nutmeg/internal/daemon"
 	"nutmeg/internal/evloop"
+	"nutmeg/internal/handover"
 	"nutmeg/internal/stats"
 )
 
@@ -18,8 +19,20 @@ func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
 
 // run is the program but for the process around it. All that it prints goes to stderr, as with twemproxy.
 func run(args []string, stderr io.Writer) (exitCode int) {
+	program, err := handover.FindProgram() // while its file is what was started
+	var predecessor *handover.Predecessor
+	if err == nil {
+		predecessor, err = handover.Inherit()
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "nutmeg: %v\n", err)
+		return 1
+	}
 	o, err := parseFlags(args)
 	if err != nil {
+		if predecessor != nil {
+			predecessor.Fail(err)
+		}
 		fmt.Fprint(stderr, usageErrorText(err))
 		return 1
 	}
@@ -36,7 +49,7 @@ func run(args []string, stderr io.Writer) (exitCode int) {
 			fmt.Fprintf(stderr, "nutmeg: %v\n", err)
 		}
 	}
-	if o.Daemonize {
+	if o.Daemonize && predecessor == nil { // whose session this process is in already
 		child, report, err := daemon.Detach()
 		if !child {
 			ready(err)
@@ -50,6 +63,7 @@ func run(args []string, stderr io.Writer) (exitCode int) {
 	return app.Run(app.Options{
 		Version: version, ConfFile: confFile, LogFile: o.Output, LogLevel: o.Verbosity,
 		StatsAddr: o.StatsAddr, StatsPort: o.StatsPort, PIDFile: o.PidFile,
+		Program: program, Predecessor: predecessor,
 	}, ready)
 }
 

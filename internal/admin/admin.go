@@ -86,7 +86,7 @@ func defaultLimits() limits {
 		request:     5 * time.Second,
 		idle:        5 * time.Second,
 		header:      8 << 10,
-		body:        16 << 20, // as a file at most has
+		body:        4 << 20, // as a file at most has
 	}
 }
 

@@ -10,14 +10,17 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"nutmeg/internal/admin"
 	"nutmeg/internal/config"
 	"nutmeg/internal/daemon"
 	"nutmeg/internal/evloop"
+	"nutmeg/internal/handover"
 	"nutmeg/internal/logfile"
 	"nutmeg/internal/proxy"
+	"nutmeg/internal/systemd"
 )
 
 // Options is what the command line decides.
@@ -29,16 +32,24 @@ type Options struct {
 	StatsAddr string
 	StatsPort int
 	PIDFile   string // "" is none
+
+	Program     handover.Program      // what an upgrade starts
+	Predecessor *handover.Predecessor // the process that this one takes the place of; nil = none
 }
 
-// statsShutdown bounds how long answers of the stats port may still take when the process ends.
-const statsShutdown = time.Second
+// fail tells the process that this one was to take the place of why it does not.
+func (o *Options) fail(cause error) {
+	if o.Predecessor != nil {
+		o.Predecessor.Fail(cause)
+	}
+}
 
 // Run runs the daemon until a signal ends it, and returns the process's exit code. Ready is called once: with nil when
 // clients are served, or with the reason why they cannot be.
 func Run(o Options, ready func(error)) (exitCode int) {
 	log, err := logfile.Open(o.LogFile, o.LogLevel)
 	if err != nil {
+		o.fail(err)
 		ready(err)
 		return 1
 	}
@@ -55,21 +66,28 @@ func Run(o Options, ready func(error)) (exitCode int) {
 	d, err := start(o, l)
 	if err != nil {
 		l.Log(context.Background(), logfile.Alert, "cannot start", "cause", err)
+		o.fail(err)
 		ready(err)
 		return 1
 	}
 	defer d.close()
-	ready(nil)
+	d.ready(ready)
 	return d.serve(signals)
 }
 
 // daemonProcess is a started nutmeg: everything is open, nobody is served yet.
 type daemonProcess struct {
-	log   *slog.Logger
-	proxy *proxy.Proxy
-	admin *admin.Server
-	stats net.Listener
-	pid   *daemon.PIDFile
+	options   Options
+	log       *slog.Logger
+	reloader  *reloader
+	inherited *inheritance
+	proxy     *proxy.Proxy
+	stats     *statsPort
+	pid       *daemon.PIDFile
+	control   *control
+
+	takingOver      atomic.Bool // clients of the predecessor are still coming
+	upgradeFailures atomic.Int64
 }
 
 func start(o Options, log *slog.Logger) (*daemonProcess, error) {
@@ -77,25 +95,32 @@ func start(o Options, log *slog.Logger) (*daemonProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemonProcess{log: log}
-	if err := d.open(o, conf); err != nil {
+	d := &daemonProcess{options: o, log: log, inherited: inherit(o.Predecessor, log), control: newControl()}
+	d.reloader = newReloader(o.ConfFile, conf, d.apply, log)
+	if err := d.open(conf); err != nil {
 		d.close()
 		return nil, err
 	}
 	return d, nil
 }
 
-// open opens everything that the configuration asks for.
-func (d *daemonProcess) open(o Options, conf *config.Config) (err error) {
-	if o.PIDFile != "" {
-		if d.pid, err = daemon.CreatePIDFile(o.PIDFile); err != nil {
+// conf is the configuration in force.
+func (d *daemonProcess) conf() *config.Config { return d.reloader.inForce.Load() }
+
+// open opens everything that the configuration asks for. Who can connect finds the pid file there.
+func (d *daemonProcess) open(conf *config.Config) (err error) {
+	o := &d.options
+	if o.Predecessor == nil {
+		if err = d.writePID(); err != nil {
 			return err
 		}
 	}
 	address := net.JoinHostPort(o.StatsAddr, strconv.Itoa(o.StatsPort))
-	if d.stats, err = net.Listen("tcp", address); err != nil {
-		return fmt.Errorf("cannot listen on %s (statistics): %w; choose another port with -s", address, err)
+	statsFD, err := listenStats(address, d.inherited.stats)
+	if err != nil {
+		return err
 	}
+	d.stats = &statsPort{address: address, fd: statsFD, log: d.log}
 	outsides, err := openSystems(conf.Global.Workers)
 	if err != nil {
 		return err
@@ -103,7 +128,7 @@ func (d *daemonProcess) open(o Options, conf *config.Config) (err error) {
 	if d.proxy, err = proxy.New(withLimits(conf, len(outsides), d.log), outsides, d.log); err != nil {
 		return err
 	}
-	if err = d.proxy.Listen(nil); err != nil {
+	if err = d.listen(); err != nil {
 		d.proxy.Close()
 		return err
 	}
@@ -111,11 +136,47 @@ func (d *daemonProcess) open(o Options, conf *config.Config) (err error) {
 	if err != nil {
 		hostname = "unknown"
 	}
-	d.admin = admin.New(admin.Options{
+	d.stats.options = admin.Options{
 		Service: "nutmeg", Version: o.Version, Hostname: hostname, Start: time.Now(),
-		Source: d.proxy, Log: d.log,
-	})
+		Source: d.proxy, Control: pages{d}, Log: d.log,
+	}
 	return nil
+}
+
+// listen opens the listeners of all pools, and what must not be done before.
+func (d *daemonProcess) listen() (err error) {
+	if d.options.Predecessor != nil {
+		d.proxy.LeavePaths(anywhere) // they are the old process's until this one is ready
+	}
+	if err = d.proxy.Listen(d.inherited.pool); err != nil {
+		return err
+	}
+	d.inherited.closeRest()
+	if d.options.Predecessor != nil {
+		return d.writePID() // now that nothing can fail any more
+	}
+	return nil
+}
+
+// writePID writes the pid file, if there is to be one.
+func (d *daemonProcess) writePID() (err error) {
+	if d.options.PIDFile != "" {
+		d.pid, err = daemon.CreatePIDFile(d.options.PIDFile)
+	}
+	return err
+}
+
+// ready tells everybody that clients are served from now on.
+func (d *daemonProcess) ready(report func(error)) {
+	d.proxy.LeavePaths(d.inherited.isManaged)
+	if p := d.options.Predecessor; p != nil {
+		d.takingOver.Store(true)
+		if err := p.Ready(); err != nil {
+			d.log.Warn("the old process is gone, and its clients", "cause", err)
+		}
+	}
+	report(nil)
+	d.tell(systemd.Ready(fmt.Sprintf("serving %d pools", len(d.conf().Pools))))
 }
 
 // heapGrowth is how much garbage may gather, in percent of what lives, before a collection. Requests make none, clients
@@ -148,35 +209,26 @@ func openSystems(workers int) ([]evloop.Outside, error) {
 
 // serve runs until a signal, or a failure that leaves nothing to run.
 func (d *daemonProcess) serve(signals *signals) (exitCode int) {
-	ended := make(chan int, 1)
-	go func() {
-		code, ok := signals.handle()
-		if ok {
-			ended <- code
-			d.proxy.Stop()
-		}
-	}()
-	go func() {
-		if err := d.admin.Serve(d.stats); err != nil && d.log != nil {
-			d.log.Debug("statistics port closed", "cause", err)
-		}
-	}()
-	if err := d.proxy.Run(); err != nil {
+	go signals.handle(d)
+	go d.watchdog()
+	go d.watch(d.control.ctx)
+	d.stats.open()
+	if p := d.options.Predecessor; p != nil {
+		go d.takeOver(p)
+	}
+	err := d.proxy.Run()
+	exitCode = d.control.finish()
+	if err != nil {
 		d.log.Log(context.Background(), logfile.Alert, "cannot go on", "cause", err)
 		return 1
 	}
-	return <-ended
+	return exitCode
 }
 
 // close frees what start opened.
 func (d *daemonProcess) close() {
-	if d.admin != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), statsShutdown)
-		defer cancel()
-		_ = d.admin.Shutdown(ctx) // what is not answered by then is not answered
-	}
 	if d.stats != nil {
-		_ = d.stats.Close()
+		d.stats.free()
 	}
 	if d.pid != nil {
 		if err := d.pid.Remove(); err != nil {

@@ -31,36 +31,45 @@ func (s *signals) stop() {
 	close(s.done)
 }
 
-// handle obeys signals until one ends the process: then it returns the exit code. ok is false after stop.
-func (s *signals) handle() (exitCode int, ok bool) {
+// handle obeys signals until stop.
+func (s *signals) handle(d *daemonProcess) {
 	for {
-		var sig os.Signal
 		select {
-		case sig = <-s.got:
+		case sig := <-s.got:
+			s.obey(d, sig)
 		case <-s.done:
-			return 0, false
+			return
 		}
-		switch sig {
-		case syscall.SIGTTIN:
-			s.say(sig, ", up logging level")
-			s.level("up", s.log.Raise())
-		case syscall.SIGTTOU:
-			s.say(sig, ", down logging level")
-			s.level("down", s.log.Lower())
-		case syscall.SIGHUP:
-			s.say(sig, ", reopening log file")
-			if err := s.log.Reopen(); err != nil {
-				s.slog.Error("cannot reopen the log file, the old one stays in use", "cause", err)
-			}
-		case syscall.SIGINT:
-			s.say(sig, ", exiting")
-			return 1, true // as twemproxy does
-		case syscall.SIGTERM:
-			s.say(sig, ", exiting")
-			return 0, true
-		default:
-			s.say(sig, "")
+	}
+}
+
+func (s *signals) obey(d *daemonProcess, sig os.Signal) {
+	switch sig {
+	case syscall.SIGTTIN:
+		s.say(sig, ", up logging level")
+		s.level("up", s.log.Raise())
+	case syscall.SIGTTOU:
+		s.say(sig, ", down logging level")
+		s.level("down", s.log.Lower())
+	case syscall.SIGHUP:
+		s.say(sig, ", reopening log file")
+		if err := s.log.Reopen(); err != nil {
+			s.slog.Error("cannot reopen the log file, the old one stays in use", "cause", err)
 		}
+	case syscall.SIGUSR1:
+		s.say(sig, ", reloading")
+		go func() { // workers that do not answer must not keep other signals waiting
+			_, _ = d.reload("SIGUSR1") // logged and counted there
+		}()
+	case syscall.SIGUSR2:
+		s.say(sig, ", upgrading")
+		d.upgrade()
+	case syscall.SIGINT:
+		s.say(sig, ", exiting")
+		d.interrupt()
+	case syscall.SIGTERM:
+		s.say(sig, ", exiting")
+		d.terminate()
 	}
 }
 

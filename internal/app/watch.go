@@ -13,11 +13,12 @@ import (
 // costs one stat a second.
 const watchInterval = time.Second
 
-// watch reloads when the file has changed, for as long as the configuration in force wants it.
-func (r *reloader) watch(ctx context.Context) {
+// watch reloads when the file has changed, while the configuration in force wants it.
+func (d *daemonProcess) watch(ctx context.Context) {
+	file := d.reloader.file
 	ticks := time.NewTicker(watchInterval)
 	defer ticks.Stop()
-	seen := fileNow(r.file)
+	seen := fileNow(file)
 	w := watcher{read: seen, seen: seen}
 	for {
 		select {
@@ -25,8 +26,8 @@ func (r *reloader) watch(ctx context.Context) {
 			return
 		case <-ticks.C:
 		}
-		if changed := w.look(fileNow(r.file)); changed && r.inForce.Load().Global.Watch {
-			_, _ = r.reload("the file has changed") // logged and counted there
+		if changed := w.look(fileNow(file)); changed && d.conf().Global.Watch {
+			_, _ = d.reload("the file has changed") // logged and counted there
 		}
 	}
 }

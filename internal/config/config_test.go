@@ -100,7 +100,7 @@ func TestParseBytes(t *testing.T) {
 		{"comment at the end without newline", good + "# end", ""},
 		{"not UTF-8", good + "# \xff", "f:5:3: not valid yaml: invalid leading UTF-8 octet (value: 255); save the file as UTF-8 text"},
 		{"control character", good + "\n\x01", "f:6:1: not valid yaml: control characters are not allowed (value: 1); save the file as UTF-8 text"},
-		{"too large", strings.Repeat(" ", maxFileBytes+1), "f:1:1: the file is larger than 16777216 bytes; is it a configuration file?"},
+		{"too large", strings.Repeat(" ", maxFileBytes+1), "f:1:1: the file is larger than 4194304 bytes; is it a configuration file?"},
 		{"aliases of a long list", many.String(), "more than 262144 keys and servers, aliases counted; split the file"},
 		{"deep nesting", strings.Repeat("[", 1<<20), "not valid yaml: "},
 		{"a list that holds itself", "a: &x {listen: *x, servers: &y [*y]}", "f:1:4: a.listen: the value is a mapping; write a single value"},

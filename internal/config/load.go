@@ -7,7 +7,7 @@ import (
 )
 
 // maxFileBytes bounds the memory that a wrong file name can cost.
-const maxFileBytes = 16 << 20
+const maxFileBytes = 4 << 20
 
 // Load reads and validates the file at path.
 //

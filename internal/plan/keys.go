@@ -45,7 +45,7 @@ func (p *Plan) moveKeys(pairs []pair) error {
 			placed = append(placed, i)
 		}
 	}
-	sample := min(sampleKeys, max(sampleLeast, sampleAll/max(len(placed), 1)))
+	sample := sampleFor(len(placed))
 	for _, i := range placed {
 		keys, err := compareKeys(pairs[i].from, pairs[i].to, sample)
 		if err != nil {
@@ -54,6 +54,11 @@ func (p *Plan) moveKeys(pairs []pair) error {
 		p.Changed[i].Keys = keys
 	}
 	return nil
+}
+
+// sampleFor is how many keys are tried in each of so many pools.
+func sampleFor(pools int) int {
+	return min(sampleKeys, max(sampleLeast, sampleAll/max(pools, 1)))
 }
 
 // placesOtherwise reports whether anything changed on which the place of a key depends.

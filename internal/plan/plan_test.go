@@ -70,15 +70,24 @@ func TestMovesAddUp(t *testing.T) {
 }
 
 func TestSampleIsSharedByManyPools(t *testing.T) {
-	for _, c := range []struct{ pools, sample int }{{1, sampleKeys}, {20, sampleKeys}, {200, sampleAll / 200}, {3000, sampleLeast}} {
-		p := mustCompare(t, parse(t, pools(c.pools, 1, "")), parse(t, pools(c.pools, 2, "")))
-		if len(p.Changed) != c.pools {
-			t.Fatalf("%d pools change", len(p.Changed))
+	for _, c := range []struct{ pools, sample int }{{0, sampleKeys}, {1, sampleKeys}, {20, sampleKeys}, {40, sampleKeys / 2}, {1 << 20, sampleLeast}} {
+		if got := sampleFor(c.pools); got != c.sample {
+			t.Errorf("%d pools: %d keys each, want %d", c.pools, got, c.sample)
 		}
-		for _, pool := range p.Changed {
-			if got := pool.Keys[0].Sample; got != c.sample {
-				t.Fatalf("%d pools: %d keys tried, want %d", c.pools, got, c.sample)
-			}
+	}
+	// Pools whose keys stay cost nothing, so they do not count.
+	same := strings.ReplaceAll(pools(30, 1, ""), "p", "q")
+	same = strings.ReplaceAll(same, "*:", "h:")
+	p := mustCompare(t, parse(t, same+pools(2, 1, "")), parse(t, strings.ReplaceAll(same, "servers", "timeout: 1, servers")+pools(2, 2, "")))
+	if len(p.Changed) != 32 {
+		t.Fatalf("%d pools change", len(p.Changed))
+	}
+	for _, pool := range p.Changed {
+		switch moves := strings.HasPrefix(pool.Name, "p"); {
+		case moves && pool.Keys[0].Sample != sampleKeys:
+			t.Errorf("pool %s: %d keys were tried, want %d", pool.Name, pool.Keys[0].Sample, sampleKeys)
+		case !moves && pool.Keys != nil:
+			t.Errorf("pool %s: %d keys were tried, want none", pool.Name, pool.Keys[0].Sample)
 		}
 	}
 }

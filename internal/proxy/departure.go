@@ -13,6 +13,7 @@ import (
 // the answers have left.
 type departure struct {
 	give    func(Handed) // nil: close
+	gone    func()       // called when the last client has left
 	crowded atomic.Int32 // workers that have clients left
 }
 
@@ -37,11 +38,14 @@ const mostInput = 64 << 10
 
 // Drain lets all clients finish what they have begun, then closes them. No others are accepted. Run returns when the
 // last has gone. Any goroutine may call it.
-func (p *Proxy) Drain() { p.depart(&departure{}) }
+func (p *Proxy) Drain() { p.depart(&departure{gone: p.Stop}) }
 
 // HandOver is Drain, but clients are not closed: give gets each of them as soon as it is at rest, and owns it then.
-// It is called on the goroutines of workers, several at a time, and must not wait. Resume ends it.
-func (p *Proxy) HandOver(give func(Handed)) { p.depart(&departure{give: give}) }
+// It is called on the goroutines of workers, several at a time, and must not wait. Nor must gone, which is called once when
+// the last has been given: Run goes on, so that clients can come back (Resume, then Adopt) if they do not arrive.
+func (p *Proxy) HandOver(give func(Handed), gone func()) {
+	p.depart(&departure{give: give, gone: gone})
+}
 
 func (p *Proxy) depart(d *departure) {
 	d.crowded.Store(int32(len(p.workers)))
@@ -49,7 +53,6 @@ func (p *Proxy) depart(d *departure) {
 	first.loop.Post(func() {
 		for _, l := range p.listeners {
 			l.socket.Pause()
-			l.ownFile(d.give == nil) // else it is for the other proxy
 		}
 		for _, w := range p.workers[1:] { // behind the clients that the first worker has given them
 			w.loop.Post(func() { w.seeOff(d) })
@@ -64,11 +67,11 @@ func (p *Proxy) Resume() {
 	first.loop.Post(func() {
 		for _, l := range p.listeners {
 			l.socket.Resume()
-			l.ownFile(true)
 		}
-		for _, w := range p.workers {
+		for _, w := range p.workers[1:] { // before clients that come back
 			w.loop.Post(w.stay)
 		}
+		first.stay()
 	})
 }
 
@@ -91,12 +94,12 @@ func (w *worker) stay() {
 	}
 }
 
-// checkDeserted ends the proxy when the last client of the last worker has left.
+// checkDeserted tells when the last client of the last worker has left.
 func (w *worker) checkDeserted() {
 	if d := w.departure; d != nil && w.guests == 0 && !w.deserted {
 		w.deserted = true
 		if d.crowded.Add(-1) == 0 {
-			w.proxy.Stop()
+			d.gone()
 		}
 	}
 }

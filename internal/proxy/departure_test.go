@@ -1,8 +1,15 @@
 package proxy
 
 import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"nutmeg/internal/config"
+	"nutmeg/internal/evloop"
 )
 
 // ended reports whether all loops have been stopped.
@@ -70,7 +77,7 @@ func TestResumeAfterHandOver(t *testing.T) {
 	a.proxy.HandOver(func(h Handed) {
 		given++
 		_ = h.Socket.Close()
-	})
+	}, func() { t.Error("the last client is said to be gone") })
 	a.until("the idle client to be given away", func() bool { return given == 1 })
 	a.proxy.Resume()
 	a.mendEverything()
@@ -82,4 +89,78 @@ func TestResumeAfterHandOver(t *testing.T) {
 		t.Errorf("%d clients were given away", given)
 	}
 	a.end(stays, other)
+}
+
+// Clients that could not be given away come back, and are served, or see the proxy's end.
+func TestClientsComeBackAfterTheLastHasGone(t *testing.T) {
+	for _, resumes := range []bool{true, false} {
+		for workers := 1; workers <= 2; workers++ {
+			a := newArena(t, 1, redisLanguage{}, 2, workers, "")
+			callers := []*caller{a.call(proxyAddress), a.call(proxyAddress), a.call(proxyAddress)}
+			for _, c := range callers {
+				c.says(a, "SET k v\r\n", "+OK\r\n")
+			}
+			var back []Handed
+			gone := false
+			a.proxy.HandOver(func(h Handed) { back = append(back, h) }, func() { gone = true })
+			a.until("the last client to go", func() bool { return gone })
+			if a.proxy.ended() || len(back) != len(callers) {
+				t.Fatalf("%d clients are gone, the proxy has ended: %v", len(back), a.proxy.ended())
+			}
+			a.proxy.Resume()
+			for _, h := range back {
+				if err := a.proxy.Adopt(h); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !resumes {
+				a.proxy.Drain()
+				a.until("the proxy to end", a.proxy.ended)
+				continue
+			}
+			for _, c := range callers {
+				c.got = ""
+				c.says(a, "GET k\r\n", "$1\r\nv\r\n")
+			}
+			a.end(callers...)
+		}
+	}
+}
+
+// The path of a unix socket goes with its listener, unless another process listens there too.
+func TestLeavePaths(t *testing.T) {
+	dir, err := os.MkdirTemp("", "nutmeg-") //nolint:usetesting // t.TempDir is too long for a socket on some systems
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	text := ""
+	for _, name := range []string{"stays", "goes"} {
+		text += fmt.Sprintf("%s:\n  listen: %s\n  servers: [\"127.0.0.1:1:1\"]\n", name, filepath.Join(dir, name))
+	}
+	conf, err := config.Parse("test", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leave := range []func(config.Address) bool{nil, func(a config.Address) bool { return filepath.Base(a.Path) == "stays" }} {
+		outside, err := evloop.NewSystem()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := New(conf, []evloop.Outside{outside}, slog.New(slog.DiscardHandler))
+		if err == nil {
+			err = p.Listen(nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.LeavePaths(leave)
+		p.Close()
+		for _, name := range []string{"stays", "goes"} {
+			_, err := os.Lstat(filepath.Join(dir, name))
+			if there, want := err == nil, name == "stays" && leave != nil; there != want {
+				t.Errorf("%s is there: %v, want %v", name, there, want)
+			}
+		}
+	}
 }

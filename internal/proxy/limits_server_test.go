@@ -71,15 +71,19 @@ func TestServerBuffer(t *testing.T) {
 	if most < 100_000 || most > 200_000 {
 		t.Errorf("%d bytes are queued for a server with a limit of 100000", most)
 	}
+	for range 15 {
+		a.talk().SendString(set)
+	}
 	quick := a.talk()
+	a.wait(time.Second)
+	quick.asks("GET "+key+"\r\n", "-ERR server s0 has too many requests waiting (server_buffer)\r\n")
 	quick.asks("GET "+other+"\r\n", "$-1\r\n")
 	a.servers[0].Thaw()
 	for _, c := range clients {
 		c.wants(strings.Repeat("+OK\r\n", 10))
-		c.Close()
 	}
-	quick.Close()
-	a.finish()
+	a.wait(time.Second)
+	quick.asks("GET "+other+"\r\n", "$-1\r\n")
 }
 
 // TestSilentFloodIsBounded: also requests that want no reply count, and they are refused without a word.

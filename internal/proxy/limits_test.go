@@ -95,13 +95,15 @@ func (a *arena) used() (bytes int) {
 	return bytes
 }
 
-// most is the largest value of a figure while a client gets what it waits for.
+// most is the largest value that a figure has at any moment of a span of time.
 func (a *arena) most(d time.Duration, figure func() int) (most int) {
 	a.t.Helper()
-	for range 200 {
-		a.wait(d / 200)
+	end := a.Now() + d
+	a.After(d, func() {})
+	a.until("the end of the span", func() bool {
 		most = max(most, figure())
-	}
+		return a.Now() >= end
+	})
 	return most
 }
 
@@ -110,14 +112,14 @@ func TestNewClientStartsSlowly(t *testing.T) {
 	key, value := a.store(0, 10)
 	a.servers[0].Freeze()
 	c := a.talk()
-	const n = 1000
-	c.SendString(strings.Repeat("GET "+key+"\r\n", n))
+	const first, n = 20, 1000
+	c.SendString(strings.Repeat("GET "+key+"\r\n", first))
 	e := a.engineClient()
 	if most := a.most(time.Second, func() int { return int(e.requests) }); most < 8 || most > 16 {
 		t.Errorf("%d requests are in flight before anything is known of their responses, want up to 16", most)
 	}
 	a.servers[0].Thaw()
-	c.wants(strings.Repeat(value, n))
+	c.wants(strings.Repeat(value, first))
 	a.servers[0].Freeze()
 	c.SendString(strings.Repeat("GET "+key+"\r\n", n))
 	if most := a.most(time.Second, func() int { return int(e.requests) }); most != n {
@@ -207,15 +209,20 @@ func TestRequestsOfOneClientAreBounded(t *testing.T) {
 
 // TestOverflowingClientIsClosed: responses that cannot be given to a client gather until its limit.
 func TestOverflowingClientIsClosed(t *testing.T) {
-	for _, tt := range []struct{ name, request string }{
-		{"whole responses", "GET %[1]s\r\n"},
-		{"fragments", "MGET %[1]s %[2]s\r\n"},
+	for _, tt := range []struct {
+		name, request string
+		size          int
+	}{
+		{"whole responses", "GET %[1]s\r\n", 50_000},
+		{"small whole responses", "GET %[1]s\r\n", 3_000},
+		{"fragments", "MGET %[1]s %[2]s\r\n", 50_000},
+		{"small fragments", "MGET %[1]s %[2]s\r\n", 3_000},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newArena(t, 1, redisLanguage{}, 2, 1, "")
-			a.limits().ClientBufferLimit = 300_000
+			a.limits().ClientBufferLimit = 6 * tt.size
 			slow, slowValue := a.store(0, 10)
-			large, _ := a.store(1, 50_000)
+			large, _ := a.store(1, tt.size)
 			c, other := a.talk(), a.talk()
 			other.asks("GET "+slow+"\r\n", slowValue)
 			before := a.used()

@@ -78,11 +78,15 @@ func TestRequestTimeout(t *testing.T) {
 		response, end string
 	}{
 		{
-			"redis", redisLanguage{}, "*2\r\n$4\r\nECHO\r\n$5\r\nhe", "llo\r\n", "$5\r\nhello\r\n",
+			"redis",
+			redisLanguage{},
+			"*2\r\n$4\r\nECHO\r\n$5\r\nhe", "llo\r\n", "$5\r\nhello\r\n",
 			"-ERR Protocol error: request not complete in time (request_timeout)\r\n",
 		},
 		{
-			"memcached", memcacheLanguage{}, "set k 0 0 5\r\nhe", "llo\r\n", "STORED\r\n",
+			"memcached",
+			memcacheLanguage{},
+			"set k 0 0 5\r\nhe", "llo\r\n", "STORED\r\n",
 			"CLIENT_ERROR request not complete in time (request_timeout)\r\n",
 		},
 	} {
@@ -125,11 +129,11 @@ func TestRequestTimeout(t *testing.T) {
 func TestStalledClientIsNotTooSlow(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
 	a.limits().RequestTimeout, a.limits().ClientIdle = 10*time.Second, 10*time.Second
-	a.limits().ClientRequests = 2
 	a.servers[0].Freeze()
 	c := a.talk()
 	c.SendString("GET k\r\n*2\r\n$3\r\nGET\r\n$1\r\n") // the second is cut
 	a.wait(time.Second)
+	a.limits().ClientRequests = 1
 	c.SendString("k\r\nGET k\r\nGET k\r\n*2\r\n$4")
 	a.wait(5 * time.Minute)
 	a.servers[0].Thaw()
@@ -158,10 +162,10 @@ func TestIdleClientIsClosed(t *testing.T) {
 	if busy.closed || waiting.closed || halfway.closed {
 		t.Fatal("a client was closed that was not idle")
 	}
-	busy.wantsClosed()
 	a.servers[0].Thaw()
 	waiting.wants("$-1\r\n")
 	at := a.Now()
+	busy.wantsClosed()
 	waiting.wantsClosed()
 	if took := a.Now() - at; took < 9*time.Second || took > 11*time.Second {
 		t.Errorf("closed %v after its response", took)
@@ -178,8 +182,9 @@ func TestNewLimitsOfTimeCountAtOnce(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
 	c := a.talk()
 	c.asks("PING\r\n", "+PONG\r\n")
-	a.limits().ClientIdle = 10 * time.Second
-	a.proxy.workers[0].limitsChanged()
+	if err := a.change(poolText("p", proxyAddress, "  client_idle_timeout: 10000\n", server0)); err != nil {
+		t.Fatal(err)
+	}
 	a.wait(9 * time.Second)
 	if c.closed {
 		t.Fatal("closed too early")

@@ -50,13 +50,15 @@ func (p *Proxy) newListener(sp *sharedPool, inherited func(config.Address) evloo
 	if inherited != nil {
 		socket = inherited(conf.Address)
 	}
-	if socket == nil {
-		if socket, err = w.loop.Outside().Listen(listenAddress(conf.Address), listenOptions(conf)); err != nil {
-			return nil, err
-		}
+	if socket != nil {
+		p.relisten(socket, sp)
+	} else if socket, err = w.loop.Outside().Listen(listenAddress(conf.Address), listenOptions(conf)); err != nil {
+		return nil, err
 	}
 	l = &listener{proxy: p, address: conf.Address, pool: sp}
-	l.ownFile(true)
+	if path := conf.Address.Path; path != "" {
+		l.file, _ = os.Lstat(path) // without it the path is left alone
+	}
 	l.socket, err = w.loop.Accept(socket, acceptOptions(sp.conf), l)
 	if err != nil {
 		l.close()
@@ -105,29 +107,30 @@ func (p *Proxy) listenTo(g *generation, opened listeners) {
 // serve goes over to a pool, or to the next settings of the same.
 func (l *listener) serve(sp *sharedPool) {
 	l.socket.SetOptions(acceptOptions(sp.conf))
-	if before, after := listenOptions(&l.pool.conf.Listen), listenOptions(&sp.conf.Listen); before != after {
-		address := listenAddress(l.address)
-		if err := l.proxy.workers[0].loop.Outside().Relisten(l.socket.Socket(), address, after); err != nil {
-			l.proxy.log.Error("cannot change a listening socket", "pool", sp.conf.Name, "address", address.String(), "cause", err)
-		}
+	if listenOptions(&l.pool.conf.Listen) != listenOptions(&sp.conf.Listen) {
+		l.proxy.relisten(l.socket.Socket(), sp)
 	}
 	l.pool = sp
 }
 
-// ownFile makes the file at the path of a unix socket the listener's, to be removed with it, or another process's.
-func (l *listener) ownFile(own bool) {
-	l.file = nil
-	if path := l.address.Path; own && path != "" {
-		l.file, _ = os.Lstat(path) // without it the path is left alone
+// relisten gives a listening socket a pool's settings.
+func (p *Proxy) relisten(socket evloop.Socket, sp *sharedPool) {
+	address := listenAddress(sp.conf.Listen.Address)
+	if err := p.workers[0].loop.Outside().Relisten(socket, address, listenOptions(&sp.conf.Listen)); err != nil {
+		p.log.Error("cannot change a listening socket", "pool", sp.conf.Name, "address", address.String(), "cause", err)
 	}
 }
 
-// close stops listening. The path of a unix socket is taken away, unless another process has put its own there.
+// LeavePaths says which paths of unix sockets stay when nobody here listens any more: those at which another process does,
+// with the same socket. Nil, as at the beginning, is none. Any goroutine may call it.
+func (p *Proxy) LeavePaths(leave func(config.Address) bool) { p.leavePath.Store(&leave) }
+
+// close stops listening. The path of a unix socket is taken away, unless it is to be left or another process has put its own there.
 func (l *listener) close() {
 	if l.socket != nil {
 		l.socket.Close()
 	}
-	if l.file == nil {
+	if leave := l.proxy.leavePath.Load(); l.file == nil || leave != nil && *leave != nil && (*leave)(l.address) {
 		return
 	}
 	if now, err := os.Lstat(l.address.Path); err == nil && os.SameFile(now, l.file) {

@@ -32,6 +32,7 @@ type Proxy struct {
 	log       *slog.Logger
 	workers   []*worker
 	listeners listeners // of the first worker, and of its goroutine only
+	leavePath atomic.Pointer[func(config.Address) bool]
 
 	maxClients atomic.Int64 // of all pools; 0 = no limit
 	memory     memory

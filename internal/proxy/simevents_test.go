@@ -127,7 +127,7 @@ func (s *simulation) upgrade() {
 		if err := next.Adopt(h); err != nil {
 			s.fail("upgrade: %v", err)
 		}
-	})
+	}, old.Stop)
 	s.busy = true
 	s.awaitEnd(old)
 }

@@ -1,0 +1,249 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"nutmeg/internal/daemon"
+	"nutmeg/internal/evloop"
+	"nutmeg/internal/handover"
+	"nutmeg/internal/proxy"
+	"nutmeg/internal/systemd"
+)
+
+// upgrade starts a new process and hands all over to it.
+func (d *daemonProcess) upgrade() {
+	c := d.control
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.stopping:
+		d.log.Warn("no upgrade: this process is stopping")
+	case c.cancel != nil || c.handing:
+		d.log.Warn("no upgrade: one is under way")
+	case d.takingOver.Load():
+		d.log.Warn("no upgrade: clients of the old process are still coming")
+	default:
+		ctx, cancel := context.WithCancel(c.ctx)
+		done := make(chan struct{})
+		c.cancel, c.replaced = cancel, done
+		go func() {
+			defer close(done)
+			d.replace(ctx)
+			cancel()
+		}()
+	}
+}
+
+// replace is an upgrade from its beginning to its end.
+func (d *daemonProcess) replace(ctx context.Context) {
+	s, err := d.startSuccessor(ctx)
+	c := d.control
+	c.mu.Lock()
+	c.cancel, c.handing = nil, err == nil
+	c.mu.Unlock()
+	if err != nil {
+		d.upgradeFailures.Add(1)
+		d.log.Error("upgrade failed, this process goes on", "cause", err)
+		d.keepPIDFile()
+		return
+	}
+	d.notice("a new process has taken over; clients follow", "pid", s.PID())
+	d.tell(systemd.MainPID(s.PID(), "upgraded"))
+	d.handOver(s)
+}
+
+// startSuccessor returns when a new process serves, or is dead.
+func (d *daemonProcess) startSuccessor(ctx context.Context) (*handover.Successor, error) {
+	listeners, err := d.listeners(ctx)
+	defer closeListeners(listeners)
+	if err != nil {
+		return nil, err
+	}
+	program := d.options.Program.Path()
+	d.notice("upgrade: starting a new process", "program", program)
+	return handover.Start(ctx, handover.Options{
+		Program: program, Args: os.Args, Env: os.Environ(), Listeners: listeners,
+		Timeout: d.conf().Global.UpgradeTimeout,
+	})
+}
+
+// listeners are copies of all listening sockets: what is closed in the meantime must not be mistaken for something else.
+func (d *daemonProcess) listeners(ctx context.Context) ([]handover.Listener, error) {
+	ctx, cancel := context.WithTimeout(ctx, listenersTimeout)
+	defer cancel()
+	sockets, err := d.proxy.Listeners(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("cannot collect the listening sockets: %w", err)
+	}
+	var all []handover.Listener
+	add := func(name string, own int) {
+		fd, dupErr := duplicateFD(own)
+		if err = errors.Join(err, dupErr); dupErr == nil {
+			all = append(all, handover.Listener{Name: name, FD: fd})
+		}
+	}
+	add(nameStats+d.stats.address, d.stats.fd)
+	for at, socket := range sockets {
+		name := namePool
+		if d.inherited.isManaged(at) {
+			name = nameManager
+		}
+		if own, ok := evloop.FD(socket); ok {
+			add(name+at.String(), own)
+		}
+	}
+	return all, err
+}
+
+// listenersTimeout is how long a worker may take to name its sockets.
+const listenersTimeout = 5 * time.Second
+
+func closeListeners(listeners []handover.Listener) {
+	for _, l := range listeners {
+		_ = syscall.Close(l.FD) // a copy
+	}
+}
+
+// keepPIDFile makes sure that the pid file names this process: a new one may have died after writing its own number.
+func (d *daemonProcess) keepPIDFile() {
+	if d.pid == nil {
+		return
+	}
+	text, err := os.ReadFile(d.options.PIDFile)
+	if err == nil && string(text) == strconv.Itoa(os.Getpid()) {
+		return
+	}
+	if d.pid, err = daemon.CreatePIDFile(d.options.PIDFile); err != nil {
+		d.log.Error("the pid file names a process that is dead", "cause", err)
+	}
+}
+
+// handOver gives the clients away, each when it has nothing in flight, and ends the process when the last has arrived.
+func (d *daemonProcess) handOver(s *handover.Successor) {
+	d.proxy.LeavePaths(anywhere)
+	d.stats.close()
+	back, gone := &returned{}, make(chan struct{})
+	d.proxy.HandOver(func(h proxy.Handed) { back.give(s, h) }, func() { close(gone) })
+	select {
+	case <-gone:
+		s.End()
+	case <-s.Done():
+	case <-d.control.ended:
+		return
+	}
+	select {
+	case <-s.Done():
+	case <-d.control.ended:
+		return
+	}
+	switch err := s.Err(); {
+	case err == nil && back.none():
+		d.notice("all clients have moved to the new process", "clients", back.taken.Load())
+		d.proxy.Stop()
+	case err == nil || errors.Is(err, handover.ErrRefused):
+		d.log.Warn("draining: clients cannot move to the new process", "moved", back.taken.Load(), "cause", err)
+		d.drainRest(back)
+	default:
+		d.upgradeFailures.Add(1)
+		d.log.Error("upgrade failed, this process serves again; clients that had moved are lost", "lost", back.taken.Load(), "cause", err)
+		d.serveAgain(back)
+	}
+}
+
+// drainRest keeps the clients that have to stay until they are done. The new process serves all others.
+func (d *daemonProcess) drainRest(back *returned) {
+	again, _ := d.control.stop(0)
+	d.takeBack(back)
+	d.proxy.Drain()
+	if !again {
+		go d.stopLate()
+	}
+}
+
+// serveAgain makes this process what it was before the upgrade.
+func (d *daemonProcess) serveAgain(back *returned) {
+	c := d.control
+	c.mu.Lock()
+	c.handing = false
+	stopping := c.stopping
+	c.mu.Unlock()
+	d.proxy.LeavePaths(d.inherited.isManaged)
+	d.takeBack(back)
+	d.keepPIDFile()
+	d.tell(systemd.MainPID(os.Getpid(), "serving again after a failed upgrade"))
+	d.stats.open()
+	if stopping {
+		d.proxy.Drain()
+	}
+}
+
+// takeBack accepts clients again, first of all those that could not move.
+func (d *daemonProcess) takeBack(back *returned) {
+	d.proxy.Resume()
+	back.to(func(h proxy.Handed) {
+		if err := d.proxy.Adopt(h); err != nil {
+			d.log.Error("client lost", "cause", err)
+		}
+	})
+}
+
+// returned is clients that could not be handed over.
+type returned struct {
+	taken atomic.Int64 // how many could
+
+	mu      sync.Mutex // guards what follows
+	clients []proxy.Handed
+	adopt   func(proxy.Handed) // for clients that come later; nil until to
+}
+
+// give hands one client over. It is called by workers and does not wait.
+func (r *returned) give(s *handover.Successor, h proxy.Handed) {
+	fd, ok := evloop.FD(h.Socket)
+	if !ok {
+		r.add(h)
+		return
+	}
+	s.Give(handover.Client{FD: fd, Pool: h.Pool, State: h.State}, func(taken bool) {
+		if !taken {
+			r.add(h)
+			return
+		}
+		_ = h.Socket.Close() // the new process has the client
+		r.taken.Add(1)
+	})
+}
+
+func (r *returned) add(h proxy.Handed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.adopt != nil {
+		r.adopt(h)
+		return
+	}
+	r.clients = append(r.clients, h)
+}
+
+func (r *returned) none() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.clients) == 0
+}
+
+// to has adopt called for all that have come back, and all that will.
+func (r *returned) to(adopt func(proxy.Handed)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.adopt = adopt
+	for _, h := range r.clients {
+		adopt(h)
+	}
+	r.clients = nil
+}
