@@ -26,9 +26,9 @@ var plantedBugs = []plantedBug{
 		"\ts.worker.refuse(s.queue.pop(), s.server.pool, failTimedOut)\n\ts.worker.loop.Arm(&s.timer, s.worker.loop.Now()+s.server.pool.timeout, s)\n",
 	},
 	{
-		"time is looked at once", "serverconn.go",
-		"\t\ts.worker.loop.Arm(&s.timer, oldest.deadline, s)\n\t\treturn\n",
-		"\t\treturn\n",
+		"requests wait three times as long as they may", "serverconn.go",
+		"\t\tr.deadline = s.worker.loop.Now() + timeout\n",
+		"\t\tr.deadline = s.worker.loop.Now() + 3*timeout\n",
 	},
 	{
 		"a response that nobody waits for goes to the next who waits", "serverconn.go",
@@ -87,8 +87,8 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"output that a client does not read is not counted", "limits.go",
-		"\treturn c.held+c.conn.Unsent() > c.mark() ||",
-		"\treturn c.held > c.mark() ||",
+		"return min(c.pool.conf.Limits.ClientBuffer, c.worker.heldMark) }",
+		"return min(c.pool.conf.Limits.ClientBuffer, c.worker.heldMark) + 2*c.conn.Unsent() }",
 	},
 	{
 		"a request is sent twice", "workerpool.go",
@@ -136,9 +136,9 @@ var plantedBugs = []plantedBug{
 		"\tif w.index == 1 {\n\t\tfor _, l := range",
 	},
 	{
-		"a new connection does not wait for the ones before it", "serverconn.go",
-		"\tif s.era > s.server.oldestEra() {",
-		"\tif s.era > s.server.oldestEra()+1000 {",
+		"a large request does not wait for those before it", "server.go",
+		"\tcase size > c.mark() && c.held == 0:\n",
+		"\tcase size > 2000:\n",
 	},
 	{
 		"what has come of a request is lost with a hand-over", "departure.go",

@@ -12,7 +12,7 @@ func (s *simulation) checkHeld() {
 	for _, proxy := range s.proxies {
 		for i, w := range proxy.workers {
 			for c := w.clients; c != nil; c = c.next {
-				if held := c.held + c.conn.Unsent(); held > c.mark() {
+				if held := c.held + c.conn.Unsent(); held > c.pool.conf.Limits.ClientBuffer {
 					s.checkBound(i, c, held)
 				}
 				if rest := c.waitingInput(); rest > buffer.LargeBytes {

@@ -312,6 +312,53 @@ func TestAcceptWithoutDescriptorsGoesOnLater(t *testing.T) {
 	}
 }
 
+func TestSendNowIsThereAtOnceOrNotAtAll(t *testing.T) {
+	w := sim.New(1)
+	e := newEcho(t, w, echoAddress, evloop.ListenOptions{})
+	loops := []*evloop.Loop{e.loop}
+	p := w.Connect(echoDial)
+	if p.SendNow([]byte("x")) {
+		t.Error("sent on a connection that is not there")
+	}
+	if err := w.Run(loops, func() bool { return e.conns == 1 }, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if !p.SendNow([]byte("now")) {
+		t.Fatal("not sent")
+	}
+	p.SendString("later")
+	if p.SendNow([]byte("x")) {
+		t.Error("sent ahead of what is on its way")
+	}
+	at := w.Now()
+	got := ""
+	p.OnData = func(_ *sim.Peer, data []byte) { got += string(data) }
+	if err := w.Run(loops, func() bool { return got == "nowlater" }, time.Minute); err != nil {
+		t.Fatalf("got %q: %v", got, err)
+	}
+	if w.Now() == at {
+		t.Error("the answer took no time")
+	}
+}
+
+func TestLoopsJoinARun(t *testing.T) {
+	w := sim.New(1)
+	first := newEcho(t, w, echoAddress, evloop.ListenOptions{})
+	p := w.Connect("10.0.0.2:7")
+	var second *echo
+	w.After(0, func() {
+		second = newEcho(t, w, evloop.Address{Host: "10.0.0.2", Port: 7}, evloop.ListenOptions{})
+		w.Join(second.loop)
+	})
+	p.SendString("x")
+	if err := w.Run([]*evloop.Loop{first.loop}, func() bool { return p.ReadBytes() == 1 }, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if second.conns != 1 {
+		t.Errorf("the loop that joined has %d connections", second.conns)
+	}
+}
+
 func BenchmarkEchoRoundTrip(b *testing.B) {
 	w := sim.New(1)
 	outside := w.Outside("echo")
