@@ -76,6 +76,7 @@ func nutmegBinary(t testing.TB) string {
 // Nutmeg is a running daemon. Its methods may be called from any goroutine, except those that end it.
 type Nutmeg struct {
 	t         testing.TB
+	files     []*os.File
 	dir       string
 	listening []string // addresses of the pools, in the order of the configuration
 	statsAddr string
@@ -95,11 +96,17 @@ func startNutmeg(t testing.TB, yaml string, args ...string) *Nutmeg {
 // daemon's command line is appended to it.
 func startNutmegBy(t testing.TB, command []string, yaml string, args ...string) *Nutmeg {
 	t.Helper()
+	return startNutmegWith(t, nil, command, yaml, args...)
+}
+
+// startNutmegWith is startNutmegBy with files that the command gets as descriptors from 3 on.
+func startNutmegWith(t testing.TB, files []*os.File, command []string, yaml string, args ...string) *Nutmeg {
+	t.Helper()
 	for strings.Contains(yaml, "{listen}") {
 		yaml = strings.Replace(yaml, "{listen}", "127.0.0.1:"+strconv.Itoa(testkit.FreePort(t)), 1)
 	}
 	dir := shortDir(t)
-	n := &Nutmeg{t: t, dir: dir, exited: make(chan struct{})}
+	n := &Nutmeg{t: t, files: files, dir: dir, exited: make(chan struct{})}
 	for _, m := range listenLine.FindAllStringSubmatch(yaml, -1) {
 		n.listening = append(n.listening, m[1])
 	}
@@ -126,6 +133,7 @@ func (n *Nutmeg) start(args []string) {
 	defer func() { _ = output.Close() }() // the daemon has a descriptor of its own
 	n.cmd = exec.Command(args[0], args[1:]...)
 	n.cmd.Dir, n.cmd.Stdout, n.cmd.Stderr = n.dir, output, output
+	n.cmd.ExtraFiles = n.files
 	n.cmd.SysProcAttr = dieWithParent()
 	started := make(chan error)
 	go func() {

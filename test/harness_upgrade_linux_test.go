@@ -29,10 +29,16 @@ func startLineage(t testing.TB, yaml string, args ...string) *lineage {
 
 func startLineageAt(t testing.TB, program, yaml string, args ...string) *lineage {
 	t.Helper()
+	return startLineageWith(t, program, nil, yaml, args...)
+}
+
+// startLineageWith is startLineage with a program, and files that it gets as descriptors from 3 on.
+func startLineageWith(t testing.TB, program string, files []*os.File, yaml string, args ...string) *lineage {
+	t.Helper()
 	if err := adoptOrphans(); err != nil {
 		t.Fatal(err)
 	}
-	l := &lineage{Nutmeg: startNutmegBy(t, []string{program}, yaml, args...)}
+	l := &lineage{Nutmeg: startNutmegWith(t, files, []string{program}, yaml, args...)}
 	l.pid = l.PID()
 	t.Cleanup(func() {
 		if l.pid != l.PID() {

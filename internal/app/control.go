@@ -67,8 +67,9 @@ func (d *daemonProcess) terminate() {
 		return
 	case !handing: // else clients are leaving already, and another process is the service
 		d.notice("draining: what clients have begun is finished first", "drain_timeout", d.conf().Global.DrainTimeout)
-		d.leaveOffice("draining")
 		d.proxy.Drain()
+		d.releasePredecessor()
+		d.tell(systemd.Stopping("draining"))
 	}
 	go d.stopLate()
 }
@@ -88,17 +89,15 @@ func (d *daemonProcess) stopLate() {
 
 // interrupt ends the process at once, with another exit code, as twemproxy does.
 func (d *daemonProcess) interrupt() {
-	if _, handing := d.control.stop(1); !handing {
-		d.leaveOffice("stopping")
-	}
+	_, _ = d.control.stop(1)
+	d.releasePredecessor()
 	d.proxy.Stop()
 }
 
-// leaveOffice tells all who should know that this process is about to end.
-func (d *daemonProcess) leaveOffice(status string) {
-	d.tell(systemd.Stopping(status))
+// releasePredecessor tells a process that still has clients for this one not to go on in its place.
+func (d *daemonProcess) releasePredecessor() {
 	if p := d.options.Predecessor; p != nil {
-		p.Stop() // it shall not go on in this one's place
+		p.Stop()
 	}
 }
 

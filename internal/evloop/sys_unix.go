@@ -4,6 +4,7 @@ package evloop
 
 import (
 	"errors"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -62,7 +63,11 @@ func (v *ioVector) write(fd int, out *buffer.Buffer) (int, error) {
 	}
 }
 
+// A descriptor is inherited by programs until prepare has said otherwise, so none may be started in between.
+
 func sysSocket(family int) (int, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
 	if err != nil {
 		return -1, err
@@ -71,6 +76,8 @@ func sysSocket(family int) (int, error) {
 }
 
 func sysAccept(fd int) (int, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	conn, _, err := unix.Accept(fd)
 	if err != nil {
 		return -1, err

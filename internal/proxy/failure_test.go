@@ -30,3 +30,23 @@ func TestLackOfTheProxyEjectsNobody(t *testing.T) {
 		})
 	}
 }
+
+// TestAilments: only errors that say something about the server, not about the request, count against it.
+func TestAilments(t *testing.T) {
+	tests := []struct{ response, want string }{
+		{"+OK\r\n", ""},
+		{"$3\r\nOOM\r\n", ""},
+		{"-ERR wrong number of arguments\r\n", ""},
+		{"-OOMPH\r\n", ""},
+		{"-OOM command not allowed when used memory > 'maxmemory'.\r\n", "OOM"},
+		{"-LOADING Redis is loading the dataset in memory\r\n", "LOADING"},
+		{"-BUSY\r\n", "BUSY"},
+		{"-ERR max number of clients reached\r\n", full},
+		{"-ERR max\r\n", ""},
+	}
+	for _, tt := range tests {
+		if got := ailment([]byte(tt.response)); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.response, got, tt.want)
+		}
+	}
+}

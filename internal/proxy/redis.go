@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"nutmeg/internal/command"
 	"nutmeg/internal/resp"
@@ -289,22 +291,23 @@ func (p *redisProtocol) inspect(s *serverConn, r *request, flat []byte) (unwell 
 	return ailment(flat)
 }
 
-// ailment returns the code of an error of a server that cannot serve now, "" for any other response.
+// full is what a Redis with no room for another client says to it, and then closes.
+const full = "ERR max number of clients"
+
+// ailment says what ails a server that answers so, "" if nothing does: the code of an error that means that it cannot
+// serve now.
 func ailment(response []byte) string {
 	text, ok := resp.ErrorText(response)
 	if !ok {
 		return ""
 	}
-	for i, c := range text {
-		if c == ' ' {
-			text = text[:i]
-			break
-		}
+	if strings.HasPrefix(string(text[:min(len(text), len(full))]), full) {
+		return full
 	}
-	for _, code := range [...]string{"OOM", "LOADING", "BUSY"} {
-		if string(text) == code {
-			return code
-		}
+	code, _, _ := bytes.Cut(text, []byte(" "))
+	switch string(code) {
+	case "OOM", "LOADING", "BUSY":
+		return string(code)
 	}
 	return ""
 }

@@ -8,6 +8,7 @@ package systemd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -37,12 +38,30 @@ func MainPID(pid int, status string) error {
 	return notify("MAINPID="+strconv.Itoa(pid), daemon.SdNotifyReady, "STATUS="+status)
 }
 
+// notifyTimeout is how long a manager may leave what it is told unread. It must not keep the process from stopping.
+const notifyTimeout = time.Second
+
+var errNotRead = errors.New("it does not read what it is told")
+
 // notify sends assignments, a line each.
 func notify(assignments ...string) error {
 	for i, a := range assignments {
 		assignments[i] = strings.ReplaceAll(a, "\n", " ")
 	}
-	if _, err := daemon.SdNotify(false, strings.Join(assignments, "\n")); err != nil {
+	sent := make(chan error, 1)
+	go func() {
+		_, err := daemon.SdNotify(false, strings.Join(assignments, "\n"))
+		sent <- err
+	}()
+	timer := time.NewTimer(notifyTimeout)
+	defer timer.Stop()
+	var err error
+	select {
+	case err = <-sent:
+	case <-timer.C: // the goroutine stays until the manager reads, or the process ends
+		err = errNotRead
+	}
+	if err != nil {
 		return fmt.Errorf("cannot tell the service manager %q: %w", assignments[0], err)
 	}
 	return nil
@@ -66,7 +85,7 @@ func Watch(ctx context.Context, alive func(context.Context) error, failed func(e
 		err := alive(within)
 		cancel()
 		if err == nil {
-			err = notify(daemon.SdNotifyWatchdog)
+			_, err = daemon.SdNotify(false, daemon.SdNotifyWatchdog) // for as long as it takes: nothing else waits for it
 		}
 		if err != nil && !reported && ctx.Err() == nil {
 			reported = true

@@ -100,6 +100,25 @@ func TestWithoutAManager(t *testing.T) {
 	}
 }
 
+// A manager that hangs does not hang the process.
+func TestManagerThatDoesNotRead(t *testing.T) {
+	m := manager(t)
+	var err error
+	told := 0
+	for ; err == nil && told < 10000; told++ {
+		err = Status("busy")
+	}
+	if !errors.Is(err, errNotRead) {
+		t.Fatalf("after %d messages: %v", told, err)
+	}
+	for range told {
+		next(t, m)
+	}
+	if err := Ready("fine"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWatchdogBarksOnlyWhileAlive(t *testing.T) {
 	m := manager(t)
 	t.Setenv("WATCHDOG_USEC", "20000")
