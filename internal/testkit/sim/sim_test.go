@@ -315,6 +315,7 @@ func TestAcceptWithoutDescriptorsGoesOnLater(t *testing.T) {
 func TestSendNowIsThereAtOnceOrNotAtAll(t *testing.T) {
 	w := sim.New(1)
 	w.Net.CutPercent, w.Net.ShortWritePercent = 0, 0
+	w.Net.MinLatency = w.Net.MaxLatency
 	e := newEcho(t, w, echoAddress, evloop.ListenOptions{})
 	loops := []*evloop.Loop{e.loop}
 	p := w.Connect(echoDial)
