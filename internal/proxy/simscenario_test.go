@@ -92,7 +92,7 @@ func (p *simPool) aftermath() time.Duration {
 		d += 1100 * time.Millisecond // a dial is repeated each second, and nobody hurries it
 	}
 	if p.ejects {
-		d += p.retry
+		d += 2 * (2*p.retry + p.timeout) // with all jitter; a probe may have begun when nothing could come of it yet
 	}
 	return d
 }
@@ -188,6 +188,9 @@ func drawPool(w *sim.World, index int) *simPool {
 		set("auto_eject_hosts", true)
 		set("server_failure_limit", 1+r.IntN(3))
 		set("server_retry_timeout", p.retry.Milliseconds())
+		set("server_return", pickOne(r, "time", "probe", "trial"))
+		set("server_retry_jitter", pickOne(r, 0, 100))
+		set("server_floor", pickOne(r, 0, 50))
 	}
 	if _, ok := p.language.(redisLanguage); ok && oneIn(r, 3) {
 		p.password = "sesame"

@@ -187,6 +187,11 @@ func (w *worker) shutdown() {
 		conn.conn.Close()
 		conn.fail(failShutdown)
 	}
+	for _, p := range w.pools {
+		for _, s := range p.servers {
+			w.loop.Disarm(&s.retry) // a probe that failed just now has armed it
+		}
+	}
 	w.loop.Disarm(&w.trim)
 	w.loop.Disarm(&w.resolver.timer)
 	w.loop.Stop()
