@@ -18,9 +18,12 @@ func (f figures) String() string {
 }
 
 // figures looks at the daemon.
-func (n *Nutmeg) figures() figures {
+func (n *Nutmeg) figures() figures { return n.figuresOf(n.PID()) }
+
+// figuresOf looks at a process that may have taken the daemon's place.
+func (n *Nutmeg) figuresOf(pid int) figures {
 	n.t.Helper()
-	dir := fmt.Sprintf("/proc/%d/", n.PID())
+	dir := fmt.Sprintf("/proc/%d/", pid)
 	var f figures
 	if entries, err := os.ReadDir(dir + "fd"); err == nil {
 		f.descriptors = len(entries)

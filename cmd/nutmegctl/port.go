@@ -39,10 +39,17 @@ func ask(ctx context.Context, method, address, page string, body io.Reader) (str
 	}
 	r.Header.Set("X-Nutmeg-Control", "1")
 
-	transport := &http.Transport{} // without a proxy of the environment: this is about one machine
+	transport := &http.Transport{DialContext: dialPort} // without a proxy of the environment: this is about one machine
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := client.Do(r)
+	for try := 1; errors.Is(err, errTooLate) && try < askTries; try++ {
+		again := r.Clone(ctx)
+		if r.GetBody != nil {
+			again.Body, _ = r.GetBody() // of bytes in memory: it cannot fail
+		}
+		answer, err = client.Do(again)
+	}
 	if err != nil {
 		if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
 			err = wrapped.Err // without method and URL, which say nothing here
@@ -62,6 +69,40 @@ func ask(ctx context.Context, method, address, page string, body io.Reader) (str
 	default:
 		return "", errors.New(strings.TrimRight(string(text), "\n"))
 	}
+}
+
+// errTooLate is for a statistics port that answers before it was asked: it takes a client that is silent for a moment
+// for one that only listens. A busy machine makes a client late. The request was not read, so it can be sent again.
+var errTooLate = errors.New("it answers before it is asked, as a busy nutmeg does")
+
+// askTries is how often a request that came too late is sent.
+const askTries = 5
+
+// portConn is a connection to the statistics port that tells when the request came too late.
+type portConn struct {
+	net.Conn
+	begun bool // the first bytes of the answer have come
+}
+
+func dialPort(ctx context.Context, network, address string) (net.Conn, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &portConn{Conn: conn}, nil
+}
+
+// Read fails if the answer begins as the bare JSON does, and no HTTP.
+func (c *portConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if !c.begun && n > 0 {
+		c.begun = true
+		if b[0] == '{' {
+			return 0, errTooLate
+		}
+	}
+	return n, err
 }
 
 // noArguments refuses words behind the options of a command that takes none.

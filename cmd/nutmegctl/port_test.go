@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -181,5 +185,47 @@ func TestWhatIsAskedMayNotAnswer(t *testing.T) {
 				t.Errorf("got %+v, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// TestRequestThatComesTooLate: the statistics port answers who is silent for a moment with bare JSON, whatever he says then.
+func TestRequestThatComesTooLate(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	const late = 3
+	bodies := make(chan string, 1)
+	go func() {
+		for try := 1; ; try++ {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			if try <= late {
+				_, _ = io.WriteString(conn, `{"service":"nutmeg", "source":"proxy1"}`)
+				_ = conn.(*net.TCPConn).CloseWrite()
+				_, _ = io.Copy(io.Discard, conn)
+				_ = conn.Close()
+				continue
+			}
+			if r, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				body, _ := io.ReadAll(r.Body)
+				bodies <- string(body)
+			}
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\ndone\n")
+			_ = conn.Close()
+		}
+	}()
+	file := filepath.Join(t.TempDir(), "f.yml")
+	if err := os.WriteFile(file, []byte(statusConf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := call(t, "plan", "-s", ln.Addr().String(), file); got != (outcome{stdout: "done\n"}) {
+		t.Fatalf("got %+v", got)
+	}
+	if body := <-bodies; body != statusConf {
+		t.Errorf("the file that was sent is %q", body)
 	}
 }

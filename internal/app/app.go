@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -80,22 +81,31 @@ type daemonProcess struct {
 	options   Options
 	log       *slog.Logger
 	reloader  *reloader
+	watcher   watcher
 	inherited *inheritance
 	proxy     *proxy.Proxy
 	stats     *statsPort
 	pid       *daemon.PIDFile
 	control   *control
 
+	// turn is for what changes what is served: a reload, or an upgrade until the new process is in charge or dead. A reload
+	// in the middle would be lost, or put in the way of the new process.
+	turn sync.Mutex
+
 	tookOver        chan struct{} // closed when no more clients of a predecessor come
 	upgradeFailures atomic.Int64
 }
 
 func start(o Options, log *slog.Logger) (*daemonProcess, error) {
+	before := fileNow(o.ConfFile) // what changes later is to be noticed
 	conf, err := config.Load(o.ConfFile)
 	if err != nil {
 		return nil, err
 	}
-	d := &daemonProcess{options: o, log: log, inherited: inherit(o.Predecessor, log), control: newControl(), tookOver: make(chan struct{})}
+	d := &daemonProcess{
+		options: o, log: log, watcher: watcher{read: before, seen: before}, inherited: inherit(o.Predecessor, log),
+		control: newControl(), tookOver: make(chan struct{}),
+	}
 	d.reloader = newReloader(o.ConfFile, conf, d.apply, log)
 	if err := d.open(conf); err != nil {
 		d.close()

@@ -9,8 +9,10 @@ import (
 	"nutmeg/internal/systemd"
 )
 
-// reload reads the configuration file again and puts it into force.
+// reload reads the configuration file again and puts it into force. It waits for a new process that is being started.
 func (d *daemonProcess) reload(why string) (report string, err error) {
+	d.turn.Lock()
+	defer d.turn.Unlock()
 	d.tell(systemd.Reloading())
 	report, err = d.reloader.reload(why)
 	status := "serving, configuration reloaded"

@@ -46,20 +46,35 @@ func (d *daemonProcess) replace(ctx context.Context) {
 	case <-d.tookOver: // a process that still gives clients away must not see this one end
 	case <-ctx.Done():
 	}
-	s, err := d.startSuccessor(ctx)
-	c := d.control
-	c.mu.Lock()
-	c.cancel, c.handing = nil, err == nil
-	c.mu.Unlock()
+	s, back, err := d.beginHandOver(ctx)
 	if err != nil {
 		d.upgradeFailures.Add(1)
 		d.log.Error("upgrade failed, this process goes on", "cause", err)
 		d.keepPIDFile()
 		return
 	}
+	d.finishHandOver(s, back)
+}
+
+// beginHandOver starts a new process and has the clients leave for it, each when it has nothing in flight. A reload waits until
+// then, when it is refused.
+func (d *daemonProcess) beginHandOver(ctx context.Context) (*handover.Successor, *returned, error) {
+	d.turn.Lock()
+	defer d.turn.Unlock()
+	s, err := d.startSuccessor(ctx)
+	c := d.control
+	c.mu.Lock()
+	c.cancel, c.handing = nil, err == nil
+	c.mu.Unlock()
+	if err != nil {
+		return nil, nil, err
+	}
 	d.notice("a new process has taken over; clients follow", "pid", s.PID())
 	d.tell(systemd.MainPID(s.PID(), "upgraded"))
-	d.handOver(s)
+	d.proxy.LeavePaths(anywhere)
+	back := &returned{all: make(chan struct{})}
+	d.proxy.HandOver(func(h proxy.Handed) { back.give(s, h) }, func() { close(back.all) })
+	return s, back, nil
 }
 
 // startSuccessor returns when a new process serves, or is dead.
@@ -128,14 +143,11 @@ func (d *daemonProcess) keepPIDFile() {
 	}
 }
 
-// handOver gives the clients away, each when it has nothing in flight, and ends the process when the last has arrived.
-func (d *daemonProcess) handOver(s *handover.Successor) {
-	d.proxy.LeavePaths(anywhere)
+// finishHandOver ends the process when its last client has arrived at the new one.
+func (d *daemonProcess) finishHandOver(s *handover.Successor, back *returned) {
 	d.stats.close()
-	back, gone := &returned{}, make(chan struct{})
-	d.proxy.HandOver(func(h proxy.Handed) { back.give(s, h) }, func() { close(gone) })
 	select {
-	case <-gone:
+	case <-back.all:
 		s.End()
 	case <-s.Done():
 	case <-d.control.ended:
@@ -199,7 +211,8 @@ func (d *daemonProcess) takeBack(back *returned) {
 
 // returned is clients that could not be handed over.
 type returned struct {
-	taken atomic.Int64 // how many could
+	all   chan struct{} // closed when all clients have been given away
+	taken atomic.Int64  // how many have arrived
 
 	mu      sync.Mutex // guards what follows
 	clients []proxy.Handed

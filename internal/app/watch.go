@@ -18,15 +18,13 @@ func (d *daemonProcess) watch(ctx context.Context) {
 	file := d.reloader.file
 	ticks := time.NewTicker(watchInterval)
 	defer ticks.Stop()
-	seen := fileNow(file)
-	w := watcher{read: seen, seen: seen}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticks.C:
 		}
-		if changed := w.look(fileNow(file)); changed && d.conf().Global.Watch {
+		if changed := d.watcher.look(fileNow(file)); changed && d.conf().Global.Watch {
 			_, _ = d.reload("the file has changed") // logged and counted there
 		}
 	}

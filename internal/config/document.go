@@ -83,7 +83,7 @@ func (r *reader) syntaxFault(data []byte, err error) {
 		r.faultAt(line, column, "", "not valid yaml: "+load.Message+"; save the file as UTF-8 text")
 		return
 	}
-	fact := load.Message
+	fact := nameless(load.Message)
 	if load.ContextMsg != "" {
 		fact += " " + load.ContextMsg
 		if start := load.ContextMark.Line; start > 0 && start < line {
@@ -91,6 +91,16 @@ func (r *reader) syntaxFault(data []byte, err error) {
 		}
 	}
 	r.faultAt(line, column, "", "not valid yaml: "+fact+"; "+syntaxRemedy(sourceLine(data, line)))
+}
+
+// nameless leaves the name out of what the library says of an anchor. It may be a password that starts with *.
+func nameless(fact string) string {
+	before, rest, found := strings.Cut(fact, "anchor '")
+	end := strings.LastIndex(rest, "'")
+	if !found || end < 0 {
+		return fact
+	}
+	return before + "anchor" + rest[end+1:]
 }
 
 // syntaxRemedy guesses the mistake from the line it was noticed on.
