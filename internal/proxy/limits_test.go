@@ -246,6 +246,29 @@ func TestOverflowingClientIsClosed(t *testing.T) {
 	}
 }
 
+// TestLowerLimitHoldsAtOnce: a reload can lower the limit below what waits for a client that may never get more.
+func TestLowerLimitHoldsAtOnce(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 2, 1, "")
+	slow, _ := a.store(0, 10)
+	large, _ := a.store(1, 50_000)
+	a.servers[0].Freeze()
+	c := a.talk()
+	c.SendString("GET " + slow + "\r\n" + strings.Repeat("GET "+large+"\r\n", 5))
+	a.wait(time.Second)
+	if c.closed {
+		t.Fatal("the client is closed below its limit")
+	}
+	a.limits().ClientBufferLimit = 100_000
+	w := a.proxy.workers[0]
+	w.loop.Post(w.limitsChanged)
+	a.wait(time.Second)
+	if !c.closed {
+		t.Error("the client is served above its limit")
+	}
+	a.servers[0].Thaw()
+	a.finish()
+}
+
 // TestLargeResponseIsNoOverflow: one response may be larger than the limit.
 func TestLargeResponseIsNoOverflow(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 2, 1, "")

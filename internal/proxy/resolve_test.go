@@ -62,3 +62,29 @@ func TestServersFollowTheirNames(t *testing.T) {
 	}
 	a.end(one, other)
 }
+
+// TestConnectionWithoutRequestsHasATimeoutToo: what hangs from the time of an outage must not be there for the first request after it.
+func TestConnectionWithoutRequestsHasATimeoutToo(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "  timeout: 100\n")
+	a.Hang(a.servers[0].name)
+	if err := a.change(poolText("p", proxyAddress, "  timeout: 100\n  preconnect: true\n", server0)); err != nil {
+		t.Fatal(err)
+	}
+	w := a.proxy.workers[0]
+	a.wait(50 * time.Millisecond)
+	if w.conns == nil {
+		t.Fatal("there is no connection to begin with")
+	}
+	a.wait(100 * time.Millisecond)
+	if w.conns != nil {
+		t.Error("the connection still hangs")
+	}
+	a.Restore(a.servers[0].name)
+	c := a.call(proxyAddress)
+	c.says(a, "SET k v\r\n", "+OK\r\n")
+	a.wait(time.Second)
+	if w.conns == nil {
+		t.Error("a connection that is there was closed for having no requests")
+	}
+	a.end(c)
+}

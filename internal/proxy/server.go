@@ -98,6 +98,9 @@ func (s *server) open(slot int) *serverConn {
 	w.keepConn(conn)
 	s.lane.conns[slot] = conn
 	w.stats.TotalConnections++
+	if timeout := s.pool.timeout; timeout > 0 {
+		w.loop.Arm(&conn.timer, w.loop.Now()+timeout, conn)
+	}
 	w.loop.Dial(&conn.conn, s.address, evloop.SocketOptions{KeepAlive: s.pool.conf.TCPKeepalive}, conn)
 	return conn
 }

@@ -94,7 +94,11 @@ func (s *serverConn) enqueue(r *request, n int) {
 func (s *serverConn) Expired() {
 	oldest := s.queue.oldest
 	if oldest == nil {
-		if s.large && s.ready {
+		switch {
+		case !s.connected || len(s.greeting) > 0: // nobody waits for it yet; who comes shall not find it hanging
+			s.conn.Close()
+			s.fail(failTimedOut)
+		case s.large && s.ready:
 			s.close()
 		}
 		return

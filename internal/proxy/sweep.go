@@ -41,8 +41,13 @@ func (s *sweep) Expired() {
 	}
 }
 
-// limitsChanged makes new limits of time count for clients that are there already. A reload calls it on each worker.
-func (w *worker) limitsChanged() { w.sweep.by(w.loop.Now()) }
+// limitsChanged makes new limits count for clients that are there already. A reload calls it on each worker.
+func (w *worker) limitsChanged() {
+	w.sweep.by(w.loop.Now())
+	for c := w.clients; c != nil; c = c.next {
+		c.checkOverflow()
+	}
+}
 
 // watchIdle makes sure that a new client is looked at when it may have been idle for too long.
 func (c *client) watchIdle() {
