@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux
 
 // Package systemd speaks to the service manager that started the process, if it is systemd or speaks its protocol: it
 // tells of the process's state, shows that it is alive, and takes the sockets that the manager listens on.
