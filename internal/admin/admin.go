@@ -336,9 +336,9 @@ func (s *Server) statsJSON(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var r reloads
+	var r Changes
 	if s.options.Control != nil {
-		r.done, r.failed = s.options.Control.Reloads()
+		r = s.options.Control.Changes()
 	}
 	return s.writer.append(nil, conf, w, r, s.now()), nil
 }

@@ -31,9 +31,16 @@ type Control interface {
 	// Servers returns the health of all servers, in the order of the configuration.
 	Servers(ctx context.Context) ([]ServerState, error)
 
-	// Reloads says how often a reload was done and how often it failed, since the
-	// start and whoever asked for it. It does not wait.
-	Reloads() (done, failed int64)
+	// Changes counts reloads and upgrades since the start, whoever asked for
+	// them. It does not wait.
+	Changes() Changes
+}
+
+// Changes counts what changed the process, or should have.
+type Changes struct {
+	Reloads       int64 // that were done
+	ReloadErrors  int64 // that failed, and changed nothing
+	UpgradeErrors int64 // that failed: this process went on
 }
 
 // ServerState is the health of one server, as the page /servers shows it.

@@ -32,7 +32,7 @@ func (c *control) Plan(ctx context.Context, name string, text []byte) (string, e
 
 func (c *control) Servers(ctx context.Context) ([]ServerState, error) { return c.servers(ctx) }
 
-func (c *control) Reloads() (done, failed int64) { return c.done, c.failed }
+func (c *control) Changes() Changes { return Changes{Reloads: c.done, ReloadErrors: c.failed, UpgradeErrors: 3} }
 
 func with(c Control) func(*Options) { return func(o *Options) { o.Control = c } }
 
@@ -246,7 +246,7 @@ func TestServersPage(t *testing.T) {
 
 func TestReloadsAreCounted(t *testing.T) {
 	p := serve(t, nil, ready, patient(), with(&control{done: 7, failed: 2}))
-	if got := p.get(t, "/stats"); !strings.Contains(got, `"curr_connections":5, "reloads":7, "reload_errors":2, "beta": {`) {
+	if got := p.get(t, "/stats"); !strings.Contains(got, `"curr_connections":5, "reloads":7, "reload_errors":2, "upgrade_errors":3, "beta": {`) {
 		t.Errorf("got %q", got)
 	}
 }

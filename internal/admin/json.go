@@ -31,14 +31,11 @@ func newJSONWriter(o Options) jsonWriter {
 	}
 }
 
-// reloads counts reloads since the start.
-type reloads struct{ done, failed int64 }
-
 // append appends one line with its "\n" to dst: names from cfg, counters from w.
 // What twemproxy does not have comes behind what it has.
 // Counters that w lacks are 0; those without a name in cfg are left out.
 // Safe for concurrent use.
-func (j *jsonWriter) append(dst []byte, cfg *config.Config, w *stats.Worker, r reloads, now time.Time) []byte {
+func (j *jsonWriter) append(dst []byte, cfg *config.Config, w *stats.Worker, r Changes, now time.Time) []byte {
 	dst = append(dst, '{')
 	dst = appendText(dst, "service", j.service)
 	dst = appendText(dst, "source", j.source)
@@ -47,8 +44,9 @@ func (j *jsonWriter) append(dst []byte, cfg *config.Config, w *stats.Worker, r r
 	dst = appendNumber(dst, "timestamp", now.Unix())
 	dst = appendNumber(dst, "total_connections", w.TotalConnections)
 	dst = appendNumber(dst, "curr_connections", w.CurrConnections)
-	dst = appendNumber(dst, "reloads", r.done)
-	dst = appendNumber(dst, "reload_errors", r.failed)
+	dst = appendNumber(dst, "reloads", r.Reloads)
+	dst = appendNumber(dst, "reload_errors", r.ReloadErrors)
+	dst = appendNumber(dst, "upgrade_errors", r.UpgradeErrors)
 	for i := range cfg.Pools {
 		dst = j.appendPool(dst, &cfg.Pools[i], at(w.Pools, i))
 	}

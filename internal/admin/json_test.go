@@ -47,7 +47,7 @@ func options() Options {
 
 func writeJSON(cfg *config.Config, w *stats.Worker, now time.Time) []byte {
 	j := newJSONWriter(options())
-	return j.append(nil, cfg, w, reloads{}, now)
+	return j.append(nil, cfg, w, Changes{}, now)
 }
 
 // The golden file is written by hand after twemproxy's layout, in which lines
@@ -64,7 +64,7 @@ func TestJSONIsLaidOutAsTwemproxys(t *testing.T) {
 	want := strings.Join(lines, "") + "\n"
 	got := twemproxysOnly(string(writeJSON(twoPools(), counted(), start.Add(90*time.Second))))
 	// What twemproxy does not have stands in one place, and the rest is as if it were not there.
-	const ours = `"reloads":0, "reload_errors":0, `
+	const ours = `"reloads":0, "reload_errors":0, "upgrade_errors":0, `
 	if strings.Count(got, ours) != 1 || strings.Replace(got, ours, "", 1) != want {
 		t.Errorf("got\n%swant, but for %s,\n%s", got, ours, want)
 	}
@@ -99,6 +99,7 @@ func TestJSONParsesToTheCounters(t *testing.T) {
 	number(top, "curr_connections", 5)
 	number(top, "reloads", 0)
 	number(top, "reload_errors", 0)
+	number(top, "upgrade_errors", 0)
 	for i, p := range cfg.Pools {
 		pool, ok := top[p.Name].(map[string]any)
 		if !ok {
@@ -126,7 +127,7 @@ func TestJSONStaysWholeWhenConfigAndCountersDiffer(t *testing.T) {
 		w    *stats.Worker
 		want string
 	}{
-		{"no pools", &config.Config{}, counted(), `"reload_errors":0}` + "\n"},
+		{"no pools", &config.Config{}, counted(), `"upgrade_errors":0}` + "\n"},
 		{"counters not there yet are zero", twoPools(), &stats.Worker{}, `"` + stats.ServerFields()[len(stats.ServerFields())-1].Name + `":0}}}` + "\n"},
 		{"a pool without servers", &config.Config{Pools: []config.Pool{{Name: "p"}}}, counted(), `"` + stats.PoolFields()[len(stats.PoolFields())-1].Name + `":0}}` + "\n"},
 	} {

@@ -41,9 +41,12 @@ func (p pages) Plan(_ context.Context, name string, text []byte) (report string,
 	return p.daemon.reloader.compare(name, text)
 }
 
-// Reloads counts reloads since the start.
-func (p pages) Reloads() (done, failed int64) {
-	return p.daemon.reloader.reloads.Load(), p.daemon.reloader.errors.Load()
+// Changes counts reloads and upgrades since the start.
+func (p pages) Changes() admin.Changes {
+	d := p.daemon
+	return admin.Changes{
+		Reloads: d.reloader.reloads.Load(), ReloadErrors: d.reloader.errors.Load(), UpgradeErrors: d.upgradeFailures.Load(),
+	}
 }
 
 // Servers is the health of all servers.
