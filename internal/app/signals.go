@@ -58,7 +58,9 @@ func (s *signals) obey(d *daemonProcess, sig os.Signal) {
 		}
 	case syscall.SIGUSR1:
 		s.say(sig, ", reloading")
-		go d.reload("SIGUSR1") // workers that do not answer must not keep other signals waiting
+		go func() { // workers that do not answer must not keep other signals waiting
+			_, _ = d.reload("SIGUSR1") // logged and counted there
+		}()
 	case syscall.SIGUSR2:
 		s.say(sig, ", upgrading")
 		d.upgrade()
