@@ -113,3 +113,28 @@ func TestChangeDuringTheStart(t *testing.T) {
 		return nil
 	})
 }
+
+// A new process with another protocol in the client's pool does not serve the client: it would be answered in words that it
+// does not understand.
+func TestUpgradeToAnotherProtocol(t *testing.T) {
+	t.Parallel()
+	a := serveScript(t, sayName("a"))
+	at, other := freeAddr(t), freeAddr(t)
+	conf := poolYAML("alpha", at, nil, a.addr+":1 a")
+	stays := poolYAML("beta", other, nil, a.addr+":1 a")
+	l := startLineage(t, conf+stays)
+	going, halfway, staying := dial(t, at), dial(t, at), dial(t, other)
+	going.wantAll("k", 1, bulk("a"))
+	halfway.wantAll("k", 1, bulk("a"))
+	staying.wantAll("k", 1, bulk("a"))
+	halfway.send("*2\r\n$3\r\nGET")
+	l.rewrite(strings.Replace(conf, "redis: true", "redis: false", 1) + stays)
+	l.upgrade(t)
+	going.wantClosed()
+	halfway.wantGone()
+	staying.wantAll("k", 1, bulk("a"))
+	c := dial(t, at)
+	c.send("unknown\r\n")
+	c.want("ERROR\r\n")
+	wantLines(t, l.Log(), "client closed: its pool has another protocol now")
+}

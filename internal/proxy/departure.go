@@ -28,6 +28,7 @@ type Handed struct {
 
 // clientState is Handed.State.
 type clientState struct {
+	Protocol      string `json:"protocol,omitempty"` // of the pool; "" is not known
 	Authenticated bool   `json:"authenticated"`
 	Input         []byte `json:"input,omitempty"` // the part of a request that has come already
 }
@@ -126,7 +127,7 @@ func (c *client) takeLeave() {
 }
 
 func (c *client) handOver(d *departure) {
-	state := clientState{Authenticated: c.authenticated}
+	state := clientState{Protocol: c.pool.conf.Protocol.String(), Authenticated: c.authenticated}
 	if c.cut != nil {
 		for chunk := c.cut.rope.First(); chunk != nil; chunk = chunk.Next() {
 			state.Input = append(state.Input, chunk.Bytes()...)
@@ -142,7 +143,7 @@ func (c *client) handOver(d *departure) {
 }
 
 // Adopt takes a client that another proxy has handed over. Any goroutine may call it. A client of a pool that does not
-// exist is closed.
+// exist, or has another protocol than before, is closed.
 func (p *Proxy) Adopt(h Handed) error {
 	var state clientState
 	if err := json.Unmarshal(h.State, &state); err != nil {
@@ -151,13 +152,19 @@ func (p *Proxy) Adopt(h Handed) error {
 	}
 	first := p.workers[0]
 	first.loop.Post(func() {
+		gone := "client closed: its pool is not in the configuration any more"
 		for i := range first.generation.pools {
-			if sp := &first.generation.pools[i]; sp.conf.Name == h.Pool {
+			sp := &first.generation.pools[i]
+			if sp.conf.Name != h.Pool {
+				continue
+			}
+			if state.Protocol == "" || state.Protocol == sp.conf.Protocol.String() {
 				p.assign(sp.census, h.Socket, &state)
 				return
 			}
+			gone = "client closed: its pool has another protocol now"
 		}
-		p.log.Warn("client closed: its pool is not in the configuration any more", "pool", h.Pool, "client", h.Socket.Peer())
+		p.log.Warn(gone, "pool", h.Pool, "client", h.Socket.Peer())
 		_ = h.Socket.Close()
 	})
 	return nil
