@@ -15,7 +15,7 @@ type serverConn struct {
 	worker *worker
 	server *server
 	slot   int  // in its lane; -1 when it is retired
-	era    int  // of its server when it was opened
+	era    int  // of its lane
 	large  bool // is its lane's for large requests, which is closed when there are none
 
 	previous, next *serverConn // the worker's connections
@@ -114,7 +114,7 @@ func (s *serverConn) Expired() {
 func (s *serverConn) retire() {
 	s.server.lane.conns[s.slot] = nil
 	s.slot = -1
-	s.server.retired++
+	s.server.pool.retired++
 	if s.queue.oldest == nil {
 		s.close()
 	}
@@ -143,9 +143,9 @@ func (s *serverConn) Opened() {
 	}
 }
 
-// begin lets requests through, unless earlier connections of the server still have some.
+// begin lets requests through, unless earlier connections to the same place still have some.
 func (s *serverConn) begin() {
-	if s.era > s.server.oldestEra() {
+	if s.follows() {
 		return
 	}
 	s.ready = true

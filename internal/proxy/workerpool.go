@@ -17,6 +17,8 @@ type workerPool struct {
 	protocol protocol
 	servers  []*server
 	timeout  int64 // nanoseconds; 0 = none
+	eras     int   // of the servers' lanes: how many there have been
+	retired  int   // server connections that only finish what they have begun
 	stats    *stats.Pool
 }
 
