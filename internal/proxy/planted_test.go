@@ -137,8 +137,8 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"a new connection does not wait for the ones before it", "serverconn.go",
-		"\tif s.era > s.server.oldestEra() {",
-		"\tif s.era > s.server.oldestEra()+1000 {",
+		"\tif s.follows() {",
+		"\tif s.appended > 1<<40 && s.follows() {",
 	},
 	{
 		"what has come of a request is lost with a hand-over", "departure.go",
