@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -42,4 +43,56 @@ func TestReloadKeepsTheOrderAcrossNames(t *testing.T) {
 			a.end(c)
 		})
 	}
+}
+
+// TestRemovedServerIsForgotten: a server that fails after it was removed is neither ejected nor asked how it is.
+func TestRemovedServerIsForgotten(t *testing.T) {
+	for name, next := range map[string]string{
+		"server removed": poolText("p", proxyAddress, ejecting+"  server_return: probe\n", server0),
+		"pool removed":   poolText("q", proxyAddress, ejecting+"  server_return: probe\n", server0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newArena(t, 1, redisLanguage{}, 2, 2, ejecting+"  server_return: probe\n")
+			key := a.keyOf(1)
+			c := a.call(proxyAddress)
+			c.says(a, "SET "+key+" v\r\n", "+OK\r\n")
+			a.servers[1].Freeze()
+			c.got = ""
+			c.SendString("GET " + key + "\r\n")
+			a.wait(5 * time.Millisecond)
+			if err := a.change(next); err != nil {
+				t.Fatal(err)
+			}
+			a.until("the time-out", func() bool { return strings.Contains(c.got, "timed out") })
+			a.servers[1].Thaw()
+			a.wait(10 * time.Second)
+			if n := len(a.servers[1].Peers()); n != 0 {
+				t.Errorf("%d connections to a server that was removed", n)
+			}
+			a.end(c)
+		})
+	}
+}
+
+// TestProbeOfRemovedServerEnds: nobody waits for its answer.
+func TestProbeOfRemovedServerEnds(t *testing.T) {
+	const settings = "  auto_eject_hosts: true\n  server_failure_limit: 1\n  server_retry_timeout: 1000\n  server_return: probe\n"
+	a := newArena(t, 1, redisLanguage{}, 2, 1, settings)
+	key := a.keyOf(1)
+	c := a.call(proxyAddress)
+	c.says(a, "SET "+key+" v\r\n", "+OK\r\n")
+	a.eject(c, 1, key)
+	a.servers[1].Revive()
+	a.servers[1].Freeze()
+	a.until("the probe", func() bool { return a.statusOf(1) == "probing" })
+	if err := a.change(poolText("p", proxyAddress, settings, server0)); err != nil {
+		t.Fatal(err)
+	}
+	a.wait(10 * time.Second)
+	for conn := a.proxy.workers[0].conns; conn != nil; conn = conn.next {
+		if conn.server.conf.Name == "s1" {
+			t.Error("a connection to the removed server is left")
+		}
+	}
+	a.end(c)
 }

@@ -154,9 +154,13 @@ func (w *worker) dropConn(s *serverConn) {
 	}
 }
 
-// end lets go of a server that is not in the configuration any more.
+// end lets go of a server that is not in the configuration any more. Nobody wants to know whether it is well.
 func (s *server) end() {
+	s.ended = true
 	s.pool.worker.loop.Disarm(&s.retry)
+	if conn := s.probing; conn != nil && conn.pending == 1 { // the probe
+		conn.close()
+	}
 	s.retire()
 }
 
