@@ -96,3 +96,30 @@ func TestProbeOfRemovedServerEnds(t *testing.T) {
 	}
 	a.end(c)
 }
+
+// TestReloadOfTheTimeout: a new timeout holds for what is in flight as well, or requests behind it would have none.
+func TestReloadOfTheTimeout(t *testing.T) {
+	for name, before := range map[string]string{"from none": "", "from a long one": "  timeout: 3600000\n"} {
+		t.Run(name, func(t *testing.T) {
+			a := newArena(t, 1, redisLanguage{}, 1, 1, before)
+			early, late := a.call(proxyAddress), a.call(proxyAddress)
+			early.says(a, "SET k v\r\n", "+OK\r\n")
+			a.servers[0].Freeze()
+			early.got = ""
+			early.SendString("GET k\r\n")
+			a.wait(5 * time.Millisecond)
+			if err := a.change(poolText("p", proxyAddress, "  timeout: 400\n", server0)); err != nil {
+				t.Fatal(err)
+			}
+			late.SendString("GET k\r\n")
+			a.wait(2 * time.Second)
+			for _, c := range []*caller{early, late} {
+				if c.got != "-ERR Connection timed out\r\n" {
+					t.Errorf("got %q", c.got)
+				}
+			}
+			a.servers[0].Thaw()
+			a.end(early, late)
+		})
+	}
+}

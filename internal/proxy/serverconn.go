@@ -110,6 +110,17 @@ func (s *serverConn) Expired() {
 	s.fail(failTimedOut)
 }
 
+func (s *serverConn) shortenDeadlines(latest int64) {
+	for r := s.queue.oldest; r != nil; r = r.behind {
+		if r.deadline == 0 || r.deadline > latest {
+			r.deadline = latest
+		}
+	}
+	if oldest := s.queue.oldest; oldest != nil {
+		s.worker.loop.Arm(&s.timer, oldest.deadline, s)
+	}
+}
+
 // retire takes the connection out of its lane. It is closed when the requests that it has are answered.
 func (s *serverConn) retire() {
 	s.server.lane.conns[s.slot] = nil
