@@ -123,3 +123,19 @@ func TestReloadOfTheTimeout(t *testing.T) {
 		})
 	}
 }
+
+// TestReloadWithoutPassword: who has not given a password that is not asked for any more is served.
+func TestReloadWithoutPassword(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "  redis_auth: sesame\n")
+	c := a.call(proxyAddress)
+	c.says(a, "GET k\r\n", "-NOAUTH Authentication required\r\n")
+	if err := a.change(poolText("p", proxyAddress, "", server0)); err != nil {
+		t.Fatal(err)
+	}
+	c.says(a, "GET k\r\n", "$-1\r\n")
+	if err := a.change(poolText("p", proxyAddress, "  redis_auth: sesame\n", server0)); err != nil {
+		t.Fatal(err)
+	}
+	c.says(a, "GET k\r\n", "-NOAUTH Authentication required\r\n")
+	a.end(c)
+}
