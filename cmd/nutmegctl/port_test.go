@@ -43,7 +43,7 @@ func (d *daemon) Plan(_ context.Context, name string, text []byte) (string, erro
 
 func (d *daemon) Servers(context.Context) ([]admin.ServerState, error) { return d.servers, nil }
 
-func (d *daemon) Reloads() (done, failed int64) { return 4, 1 }
+func (d *daemon) Changes() admin.Changes { return admin.Changes{Reloads: 4, ReloadErrors: 1} }
 
 // servePort runs the real statistics port before d and returns its address. control is nil to have none.
 func servePort(t *testing.T, d *daemon, control admin.Control) (address string) {

@@ -32,7 +32,9 @@ func (c *control) Plan(ctx context.Context, name string, text []byte) (string, e
 
 func (c *control) Servers(ctx context.Context) ([]ServerState, error) { return c.servers(ctx) }
 
-func (c *control) Changes() Changes { return Changes{Reloads: c.done, ReloadErrors: c.failed, UpgradeErrors: 3} }
+func (c *control) Changes() Changes {
+	return Changes{Reloads: c.done, ReloadErrors: c.failed, UpgradeErrors: 3}
+}
 
 func with(c Control) func(*Options) { return func(o *Options) { o.Control = c } }
 

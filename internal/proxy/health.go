@@ -10,6 +10,9 @@ import (
 
 // failed counts a failure of the server towards its ejection.
 func (s *server) failed(cause string) {
+	if s.ended {
+		return
+	}
 	w := s.pool.worker
 	now := w.loop.Now()
 	verdict := s.health.Failed(s.index, now, w.index, cause)
@@ -82,6 +85,9 @@ func (s *server) probed(unwell string) {
 	w := s.pool.worker
 	s.probing = nil
 	w.loop.Disarm(&s.retry)
+	if s.ended {
+		return
+	}
 	if unwell == "" {
 		s.health.Passed(s.index, w.loop.Now(), w.index)
 		return

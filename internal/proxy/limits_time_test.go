@@ -177,6 +177,22 @@ func TestIdleClientIsClosed(t *testing.T) {
 	a.finish()
 }
 
+// TestIdleAfterSlowRequest: who was looked at in the middle of a request is looked at again.
+func TestIdleAfterSlowRequest(t *testing.T) {
+	for _, timeout := range []time.Duration{0, time.Hour} {
+		a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+		a.limits().ClientIdle, a.limits().RequestTimeout = 10*time.Second, timeout
+		c := a.talk()
+		c.SendString("PI")
+		a.wait(15 * time.Second)
+		c.asks("NG\r\n", "+PONG\r\n")
+		a.wait(25 * time.Second)
+		if !c.closed {
+			t.Errorf("with a request_timeout of %v the idle client is not closed", timeout)
+		}
+	}
+}
+
 // TestNewLimitsOfTimeCountAtOnce is for a reload.
 func TestNewLimitsOfTimeCountAtOnce(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 1, 1, "")

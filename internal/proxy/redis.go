@@ -138,7 +138,7 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		p.refuse(c, "ERR wrong number of arguments for '%s' command", cmd.Name)
 		return
 	}
-	if !c.authenticated && act != actAuth && act != actQuit && act != actUnsupported {
+	if p.strange(c) && act != actAuth && act != actQuit && act != actUnsupported {
 		c.reply([]byte(resp.NoAuth))
 		return
 	}
@@ -205,6 +205,9 @@ func (p *redisProtocol) auth(c *client, m *message) {
 		c.reply([]byte(resp.OK))
 	}
 }
+
+// strange reports whether the client has still to give a password. A reload may have taken the pool's away.
+func (p *redisProtocol) strange(c *client) bool { return !c.authenticated && p.password != "" }
 
 // refuse answers with an error; the connection lives on.
 func (p *redisProtocol) refuse(c *client, format string, args ...any) {

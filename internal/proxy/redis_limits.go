@@ -30,7 +30,7 @@ func (p *redisProtocol) boundCut(c *client, in *intake) {
 		p.tooLarge(c)
 	case in.skips:
 		in.redis.request.Args = in.redis.request.Args[:0]
-	case !c.authenticated && in.rope.Len() > strangerBytes:
+	case p.strange(c) && in.rope.Len() > strangerBytes:
 		c.dropCut()
 		p.breakOff(c, errStrangerTooLarge)
 	case p.announcesTooManyKeys(c, in):

@@ -21,16 +21,17 @@ type server struct {
 	retry   evloop.Timer // of a server that is out: when to probe it, or to give the probe up
 	probing *serverConn  // which has a probe to answer
 	lane    lane
-	era     int // counts how often the lane was renewed
-	retired int // connections that only finish what they have begun
+	era     int  // of the lane: later ones of the pool have larger ones
+	ended   bool // not in the configuration any more
 
 	loggedAt   int64 // when a failure was last logged
 	suppressed int   // failures since then that were not
 }
 
 func newServer(p *workerPool, conf *config.Server) *server {
+	p.eras++
 	return &server{
-		pool: p, lane: newLane(p.conf.ServerConnections),
+		pool: p, lane: newLane(p.conf.ServerConnections), era: p.eras,
 		address: evloop.Address{Host: conf.Address.Host, Port: conf.Address.Port, Path: conf.Address.Path},
 	}
 }
@@ -59,7 +60,8 @@ func newLane(connections int) lane { return lane{conns: make([]*serverConn, conn
 // no request overtakes an earlier one of the same client.
 func (s *server) renewLane() {
 	s.retire()
-	s.era++
+	s.pool.eras++
+	s.era = s.pool.eras
 	s.lane = newLane(s.pool.conf.ServerConnections)
 }
 
@@ -105,25 +107,31 @@ func (s *server) open(slot int) *serverConn {
 	return conn
 }
 
-// oldestEra is the earliest era that a connection of the server is left of.
-func (s *server) oldestEra() int {
-	oldest := s.era
-	if s.retired > 0 {
-		for conn := s.pool.worker.conns; conn != nil; conn = conn.next {
-			if conn.server == s {
-				oldest = min(oldest, conn.era)
-			}
+// follows reports whether a retired connection that is earlier than s leads to the same place: what it has in flight comes
+// first. It may be of another server of the configuration, one that got another name since, or was removed and came back.
+func (s *serverConn) follows() bool {
+	p := s.server.pool
+	if p.retired == 0 {
+		return false
+	}
+	for conn := p.worker.conns; conn != nil; conn = conn.next {
+		if conn.slot < 0 && conn.era < s.era && conn.server.sharesPlace(s.server) {
+			return true
 		}
 	}
-	return oldest
+	return false
+}
+
+func (s *server) sharesPlace(other *server) bool {
+	return s.pool == other.pool && s.address == other.address
 }
 
 // outlived says that a retired connection is gone. The last one of its era lets those of the next begin.
 func (s *server) outlived() {
-	s.retired--
+	s.pool.retired--
 	for conn := s.pool.worker.conns; conn != nil; {
 		next := conn.next
-		if conn.server == s && conn.connected && !conn.ready && len(conn.greeting) == 0 {
+		if conn.server.sharesPlace(s) && conn.connected && !conn.ready && len(conn.greeting) == 0 {
 			conn.begin()
 		}
 		conn = next
@@ -149,9 +157,13 @@ func (w *worker) dropConn(s *serverConn) {
 	}
 }
 
-// end lets go of a server that is not in the configuration any more.
+// end lets go of a server that is not in the configuration any more. Nobody wants to know whether it is well.
 func (s *server) end() {
+	s.ended = true
 	s.pool.worker.loop.Disarm(&s.retry)
+	if conn := s.probing; conn != nil && conn.pending == 1 { // the probe
+		conn.close()
+	}
 	s.retire()
 }
 

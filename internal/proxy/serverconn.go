@@ -15,7 +15,7 @@ type serverConn struct {
 	worker *worker
 	server *server
 	slot   int  // in its lane; -1 when it is retired
-	era    int  // of its server when it was opened
+	era    int  // of its lane
 	large  bool // is its lane's for large requests, which is closed when there are none
 
 	previous, next *serverConn // the worker's connections
@@ -114,11 +114,22 @@ func (s *serverConn) Expired() {
 	s.fail(failTimedOut)
 }
 
+func (s *serverConn) shortenDeadlines(latest int64) {
+	for r := s.queue.oldest; r != nil; r = r.behind {
+		if r.deadline == 0 || r.deadline > latest {
+			r.deadline = latest
+		}
+	}
+	if oldest := s.queue.oldest; oldest != nil {
+		s.worker.loop.Arm(&s.timer, oldest.deadline, s)
+	}
+}
+
 // retire takes the connection out of its lane. It is closed when the requests that it has are answered.
 func (s *serverConn) retire() {
 	s.server.lane.conns[s.slot] = nil
 	s.slot = -1
-	s.server.retired++
+	s.server.pool.retired++
 	if s.queue.oldest == nil {
 		s.close()
 	}
@@ -147,9 +158,9 @@ func (s *serverConn) Opened() {
 	}
 }
 
-// begin lets requests through, unless earlier connections of the server still have some.
+// begin lets requests through, unless earlier connections to the same place still have some.
 func (s *serverConn) begin() {
-	if s.era > s.server.oldestEra() {
+	if s.follows() {
 		return
 	}
 	s.ready = true

@@ -70,13 +70,18 @@ func (c *client) expire(now int64) (next int64) {
 	limits := &c.pool.conf.Limits
 	timeout, idle := int64(limits.RequestTimeout), int64(limits.ClientIdle)
 	next = math.MaxInt64
+	if c.cut != nil && idle > 0 {
+		next = now + idle // it may be idle behind its request, which nothing else will tell of
+	}
 	switch {
 	case c.leaving:
+		return math.MaxInt64
 	case c.cut != nil && timeout > 0:
 		if c.stalled {
 			c.cut.since = now // it is the proxy that does not read
 		}
-		if next = c.cut.since + timeout; next <= now {
+		next = min(next, c.cut.since+timeout)
+		if c.cut.since+timeout <= now {
 			c.hit(limitRequestTime)
 			c.dropCut()
 			c.pool.protocol.tooSlow(c)

@@ -17,6 +17,8 @@ type workerPool struct {
 	protocol protocol
 	servers  []*server
 	timeout  int64 // nanoseconds; 0 = none
+	eras     int   // of the servers' lanes: how many there have been
+	retired  int   // server connections that only finish what they have begun
 	stats    *stats.Pool
 }
 
@@ -77,6 +79,21 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 		}
 	}
 	p.scheduleProbes()
+	p.shortenDeadlines()
+}
+
+// shortenDeadlines makes the time-out hold for what is in flight, too. Requests are answered in turn: one without a deadline,
+// or with a far one, would keep all behind it from theirs.
+func (p *workerPool) shortenDeadlines() {
+	if p.timeout == 0 {
+		return
+	}
+	latest := p.worker.loop.Now() + p.timeout
+	for conn := p.worker.conns; conn != nil; conn = conn.next {
+		if conn.server.pool == p {
+			conn.shortenDeadlines(latest)
+		}
+	}
 }
 
 // dialedDifferently reports whether connections to servers have to be made in another way than before.
