@@ -139,9 +139,11 @@ func (w *worker) closeLargest(bound int64) {
 			return
 		}
 		largest, most := (*client)(nil), smallClient
-		for c := w.clients; c != nil; c = c.next {
-			if n := c.holds(); n > most {
-				largest, most = c, n
+		for _, list := range [...]*client{w.clients, w.leavers} {
+			for c := list; c != nil; c = c.next {
+				if n := c.holds(); n > most {
+					largest, most = c, n
+				}
 			}
 		}
 		if largest == nil {
