@@ -38,6 +38,43 @@ func TestLeaversCountForMemory(t *testing.T) {
 	}
 }
 
+// TestKeysCountForMemory: what the proxy remembers of the keys of a request can be more than the request.
+func TestKeysCountForMemory(t *testing.T) {
+	a := newArena(t, 1, memcacheLanguage{}, 2, 1, "")
+	const limit = 8 << 20
+	a.bound(0, limit)
+	a.servers[0].Freeze()
+	a.servers[1].Freeze()
+	var clients []*talker
+	for range 40 {
+		c := a.talk()
+		c.SendString("get" + strings.Repeat(" k j l", 50_000) + "\r\n")
+		clients = append(clients, c)
+	}
+	w := a.proxy.workers[0]
+	most := a.most(5*time.Second, func() (bytes int) {
+		for c := w.clients; c != nil; c = c.next {
+			for r := c.queue.oldest; r != nil; r = r.next {
+				if f := r.family; f != nil {
+					bytes += 4*len(f.owners) + len(f.keyBytes) + 4*len(f.keyEnds)
+				}
+			}
+		}
+		return bytes
+	})
+	if most+a.used() > limit+limit/4 {
+		t.Errorf("%d bytes are held for keys, %d otherwise, with a limit of %d", most, a.used(), limit)
+	}
+	for _, c := range clients {
+		c.Reset()
+	}
+	a.mendEverything()
+	a.finish()
+	if w.familyBytes != 0 {
+		t.Errorf("%d bytes are counted for families that are gone", w.familyBytes)
+	}
+}
+
 // TestLeaversCountAsClients: their descriptors are not free before they are gone, and neither are those of clients that
 // are turned away.
 func TestLeaversCountAsClients(t *testing.T) {

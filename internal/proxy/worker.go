@@ -41,6 +41,7 @@ type worker struct {
 	sweep        sweep
 	quiet        [numLimits]quiet
 	requests     int   // in use
+	familyBytes  int   // of what families know of their keys
 	published    int64 // of the sum of what all workers hold, the worker's part
 	pressure     pressure
 	starvedSince int64
