@@ -28,6 +28,7 @@ type Handed struct {
 
 // clientState is Handed.State.
 type clientState struct {
+	Protocol      string `json:"protocol"` // of its pool
 	Authenticated bool   `json:"authenticated"`
 	Input         []byte `json:"input,omitempty"` // the part of a request that has come already
 }
@@ -129,7 +130,7 @@ func (c *client) takeLeave() {
 }
 
 func (c *client) handOver(d *departure) {
-	state := clientState{Authenticated: c.authenticated}
+	state := clientState{Protocol: c.pool.conf.Protocol.String(), Authenticated: c.authenticated}
 	if c.cut != nil {
 		for chunk := c.cut.rope.First(); chunk != nil; chunk = chunk.Next() {
 			state.Input = append(state.Input, chunk.Bytes()...)
@@ -145,7 +146,7 @@ func (c *client) handOver(d *departure) {
 }
 
 // Adopt takes a client that another proxy has handed over. Any goroutine may call it. A client of a pool that does not
-// exist is closed.
+// exist, or has another protocol, is closed.
 func (p *Proxy) Adopt(h Handed) error {
 	var state clientState
 	if err := json.Unmarshal(h.State, &state); err != nil {
@@ -155,12 +156,12 @@ func (p *Proxy) Adopt(h Handed) error {
 	first := p.workers[0]
 	first.loop.Post(func() {
 		for i := range first.generation.pools {
-			if sp := &first.generation.pools[i]; sp.conf.Name == h.Pool {
+			if sp := &first.generation.pools[i]; sp.conf.Name == h.Pool && sp.conf.Protocol.String() == state.Protocol {
 				p.assign(sp.census, h.Socket, &state)
 				return
 			}
 		}
-		p.log.Warn("client closed: its pool is not in the configuration any more", "pool", h.Pool, "client", h.Socket.Peer())
+		p.log.Warn("client closed: its pool is not in the configuration any more, or has another protocol", "pool", h.Pool, "client", h.Socket.Peer())
 		_ = h.Socket.Close()
 	})
 	return nil
