@@ -148,7 +148,8 @@ func (c *Conn) markDirty() {
 	}
 }
 
-// Close frees the connection at once; output that was not written is lost. The handler is not told.
+// Close frees the connection at once; output that was not written is lost. The handler is not told. It also cuts a graceful
+// closing short.
 func (c *Conn) Close() {
 	if c.Closed() {
 		return
@@ -161,6 +162,9 @@ func (c *Conn) Close() {
 		_ = c.transport.Close() // nothing is left to be done about an error
 	}
 	c.loop.unregister(c.slot)
+	if g, ok := c.handler.(*linger); ok {
+		g.gone()
+	}
 }
 
 func (c *Conn) fail(err error) {

@@ -102,9 +102,11 @@ func (g *linger) join(done func()) {
 	}
 }
 
-func (g *linger) close() {
+func (g *linger) close() { g.conn.Close() }
+
+// gone is called when the connection has been closed, whoever did it.
+func (g *linger) gone() {
 	g.conn.loop.Disarm(&g.timer)
-	g.conn.Close()
 	if done := g.done; done != nil {
 		g.done = nil
 		done()

@@ -156,15 +156,21 @@ func (c *client) leave() {
 
 func (c *client) leaveIfIdle() {
 	if (c.leaving || c.ended) && c.queue.oldest == nil && !c.gone {
-		c.sayGoodbye()
-		c.depart(!c.broken)
+		c.sayGoodbye(!c.broken)
 	}
 }
 
-// sayGoodbye closes the connection behind what is in its output. Until that has left the client is a guest of the worker.
-func (c *client) sayGoodbye() {
-	c.worker.guests++
-	c.conn.CloseGracefully(c.worker.lingered)
+// sayGoodbye closes the connection behind what is in its output. Until that has left, the client has its place among the
+// worker's guests, and what it holds can be taken from it: it may never read.
+func (c *client) sayGoodbye(orderly bool) {
+	c.depart(orderly)
+	w := c.worker
+	link(&w.leavers, c)
+	w.count(c, 1)
+	c.conn.CloseGracefully(func() {
+		unlink(&w.leavers, c)
+		w.count(c, -1)
+	})
 }
 
 // depart forgets the client. Requests of it that are on their way are answered to nobody.

@@ -121,6 +121,9 @@ func (c *client) takeLeave() {
 	}
 	c.conn.Pause()
 	c.conn.NotifyFlushed(true)
+	if c.gone {
+		return // its connection failed
+	}
 	if c.held == 0 && c.conn.Unsent() == 0 {
 		c.handOver(d)
 	}

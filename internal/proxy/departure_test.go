@@ -127,6 +127,30 @@ func TestClientsComeBackAfterTheLastHasGone(t *testing.T) {
 	}
 }
 
+// A pool of another protocol is another pool, whatever its name: its answers are not the client's.
+func TestClientIsNotAdoptedByAnotherProtocol(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	c := a.call(proxyAddress)
+	c.says(a, "SET k v\r\n", "+OK\r\n")
+	var back []Handed
+	a.proxy.HandOver(func(h Handed) { back = append(back, h) }, func() {})
+	a.until("the client to go", func() bool { return len(back) == 1 })
+	a.proxy.Resume()
+	if err := a.change("p:\n  listen: " + proxyAddress + "\n  servers: [\"" + server0 + "\"]\n"); err != nil {
+		t.Fatal(err)
+	}
+	c.got = ""
+	if err := a.proxy.Adopt(back[0]); err != nil {
+		t.Fatal(err)
+	}
+	c.SendString("get k\r\n")
+	a.until("the client to be closed", func() bool { return c.closed != nil })
+	if c.got != "" {
+		t.Errorf("got %q", c.got)
+	}
+	a.finish()
+}
+
 // The path of a unix socket goes with its listener, unless another process listens there too.
 func TestLeavePaths(t *testing.T) {
 	dir, err := os.MkdirTemp("", "nutmeg-") //nolint:usetesting // t.TempDir is too long for a socket on some systems

@@ -14,6 +14,7 @@ type family struct {
 	owners   []int32    // by key of the parent: the server that owns it
 	keyBytes []byte     // where merging needs the keys: all of them, one behind the other
 	keyEnds  []int32    // where each of them ends in keyBytes
+	bytes    int        // that the process is charged for what stands above
 	next     *family
 }
 
@@ -43,6 +44,8 @@ func (w *worker) newFamily(rule mergeRule) *family {
 }
 
 func (w *worker) freeFamily(f *family) {
+	w.familyBytes -= f.bytes
+	f.bytes = 0
 	if cap(f.owners) > keptKeys || cap(f.keyBytes) > keptKeys*16 {
 		return
 	}
@@ -95,6 +98,8 @@ func (f *family) bear(c *client, size int) *request {
 		w.childStarts = append(w.childStarts, conn.appended)
 	}
 	f.waiting = len(f.children)
+	f.bytes = 4*len(f.owners) + len(f.keyBytes) + 4*len(f.keyEnds)
+	w.familyBytes += f.bytes
 	c.accept(parent, size)
 	c.pool.stats.Fragments += int64(len(f.children))
 	return parent

@@ -48,10 +48,13 @@ func (p *workerPool) scheduleProbes() {
 }
 
 func (s *server) scheduleProbe(at int64) {
-	if s.pool.conf.Health.Return == config.ReturnProbe {
-		s.pool.worker.loop.Arm(&s.retry, at, s)
+	if loop := s.pool.worker.loop; s.pool.conf.Health.Return == config.ReturnProbe {
+		loop.Arm(&s.retry, max(at, loop.Now()+minProbeInterval), s)
 	}
 }
+
+// minProbeInterval keeps probes of a server that refuses them apart, however short its retry time is, which may be 0.
+const minProbeInterval = int64(100 * time.Millisecond)
 
 // Expired says that the server, which is out, may be probed, or that its probe is taking too long. The question goes the
 // way of every request, on a connection that requests take later: so it finds out all that they need, name, connection,

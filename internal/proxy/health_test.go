@@ -90,6 +90,26 @@ func TestProbedMemcachedReturns(t *testing.T) {
 	a.end(c)
 }
 
+// TestProbesKeepADistance: without a retry time, a server that refuses connections is not asked all the time.
+func TestProbesKeepADistance(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 2, 1, "  auto_eject_hosts: true\n  server_failure_limit: 1\n  server_retry_timeout: 0\n  server_return: probe\n")
+	key := a.keyOf(1)
+	c := a.call(proxyAddress)
+	c.says(a, "SET "+key+" v\r\n", "+OK\r\n")
+	before := a.proxy.workers[0].stats.TotalConnections
+	a.servers[1].Kill()
+	c.SendString("GET " + key + "\r\n")
+	a.wait(time.Second)
+	if n := a.proxy.workers[0].stats.TotalConnections - before; n < 5 || n > 15 {
+		t.Errorf("%d connections were tried within a second", n)
+	}
+	a.servers[1].Revive()
+	a.wait(time.Second)
+	c.got = ""
+	c.says(a, "GET "+key+"\r\n", "$1\r\nv\r\n")
+	a.end(c)
+}
+
 // TestHungServerIsProbedWithoutATimeout: a probe has an end even if requests have none, and takes the connection with it.
 func TestHungServerIsProbedWithoutATimeout(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 2, 1, "  auto_eject_hosts: true\n  server_failure_limit: 1\n  server_retry_timeout: 1000\n  server_return: probe\n")

@@ -15,7 +15,7 @@ import (
 // while what is there drains; above five quarters, or when draining takes too long, the clients that hold most are closed.
 type memory struct {
 	limit   atomic.Int64 // bytes; 0 = none
-	held    atomic.Int64 // bytes of chunks in use, and of requests in flight
+	held    atomic.Int64 // bytes of chunks in use, and of requests in flight with their lists of keys
 	alarmed atomic.Bool  // all workers have been told that the limit is reached
 }
 
@@ -82,7 +82,7 @@ func (w *worker) weigh() {
 
 // publish adds the worker's change since the last time to the sum, if it is at least as much as step.
 func (w *worker) publish(step int64) {
-	held := int64(w.loop.Chunks.Used()) + int64(w.requests)*requestOverhead
+	held := int64(w.loop.Chunks.Used()) + int64(w.requests)*requestOverhead + int64(w.familyBytes)
 	if change := held - w.published; change >= step || -change >= step {
 		w.published = held
 		w.proxy.memory.held.Add(change)
@@ -139,9 +139,11 @@ func (w *worker) closeLargest(bound int64) {
 			return
 		}
 		largest, most := (*client)(nil), smallClient
-		for c := w.clients; c != nil; c = c.next {
-			if n := c.holds(); n > most {
-				largest, most = c, n
+		for _, list := range [...]*client{w.clients, w.leavers} {
+			for c := list; c != nil; c = c.next {
+				if n := c.holds(); n > most {
+					largest, most = c, n
+				}
 			}
 		}
 		if largest == nil {

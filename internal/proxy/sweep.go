@@ -93,8 +93,7 @@ func (c *client) expire(now int64) (next int64) {
 		}
 		if next = c.lastActive + idle; next <= now {
 			c.hit(limitIdle)
-			c.sayGoodbye()
-			c.depart(false)
+			c.sayGoodbye(false)
 			return math.MaxInt64
 		}
 	}

@@ -25,20 +25,23 @@ type worker struct {
 	poolOf     map[*census]*workerPool // the same
 	conns      *serverConn             // all that are open, also of servers and pools that are no more
 
-	clients   *client      // all of them, likewise
-	guests    int          // how many, with those that are being closed gracefully
-	lingered  func()       // one of the latter is gone
-	departure *departure   // set while all clients are to leave
-	deserted  bool         // and the last one has
-	resuming  []*client    // those to read from again at the end of the batch
-	load      atomic.Int64 // how many clients; the worker that accepts reads it
-	serial    uint32
-	heldMark  int // stands in for client_buffer where that is more: while memory is short
+	clients    *client      // all of them, likewise
+	leavers    *client      // those that are being closed gracefully
+	turnedAway int          // others that are, and never were clients
+	sawOff     func()       // one of these is gone
+	guests     int          // how many all of them are
+	departure  *departure   // set while all clients are to leave
+	deserted   bool         // and the last one has
+	resuming   []*client    // those to read from again at the end of the batch
+	load       atomic.Int64 // how many clients and leavers; the worker that accepts reads it
+	serial     uint32
+	heldMark   int // stands in for client_buffer where that is more: while memory is short
 
 	relieved     *serverConn // those whose crowd goes on at the end of the batch
 	sweep        sweep
 	quiet        [numLimits]quiet
 	requests     int   // in use
+	familyBytes  int   // of what families know of their keys
 	published    int64 // of the sum of what all workers hold, the worker's part
 	pressure     pressure
 	starvedSince int64
@@ -72,7 +75,7 @@ func newWorker(p *Proxy, index int, outside evloop.Outside) *worker {
 	w.loop = evloop.New(outside, w)
 	w.intake = w.newIntake()
 	w.stats = &stats.Worker{}
-	w.lingered = func() { w.guests-- }
+	w.sawOff = func() { w.guests, w.turnedAway = w.guests-1, w.turnedAway-1 }
 	w.resolver.worker = w
 	return w
 }

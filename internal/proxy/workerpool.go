@@ -160,24 +160,28 @@ func (c *client) replyFailure(cause *failure) {
 func (p *workerPool) turnAway(s evloop.Socket, limit int64) {
 	w := p.worker
 	p.reached(limitConnections, s.Peer, "limit", limit)
+	if w.turnedAway >= mostTurnedAway {
+		_ = s.Close() // its descriptor is needed
+		return
+	}
 	c := &client{worker: w, pool: p, leaving: true, gone: true}
 	if w.loop.Adopt(&c.conn, s, c) == nil {
 		w.guests++
+		w.turnedAway++
 		c.conn.SendString(p.protocol.tooManyClients())
-		c.conn.CloseGracefully(w.lingered)
+		c.conn.CloseGracefully(w.sawOff)
 	}
 }
+
+// mostTurnedAway is how many clients at a time are told why they are turned away. Each takes a descriptor until it has read that.
+const mostTurnedAway = 64
 
 func (p *workerPool) admit(s evloop.Socket) *client {
 	w := p.worker
 	w.serial++
 	c := &client{worker: w, pool: p, serial: w.serial, expected: firstExpected, guessed: guessedResponses, authenticated: p.conf.RedisAuth == ""}
 	c.watchIdle()
-	c.next = w.clients
-	if c.next != nil {
-		c.next.previous = c
-	}
-	w.clients = c
+	link(&w.clients, c)
 	w.guests++
 	p.stats.ClientConnections++
 	w.stats.TotalConnections++
@@ -191,17 +195,34 @@ func (p *workerPool) admit(s evloop.Socket) *client {
 // forget takes a client that has left out of the worker's books.
 func (p *workerPool) forget(c *client) {
 	w := p.worker
+	unlink(&w.clients, c)
+	w.count(c, -1)
+	p.stats.ClientConnections--
+}
+
+// count adds n to what says how many clients there are: those with a socket, also when they are leaving.
+func (w *worker) count(c *client, n int) {
+	w.guests += n
+	w.load.Add(int64(n))
+	c.pool.census.clients.Add(int64(n))
+}
+
+// link and unlink keep a list of the worker's clients.
+func link(list **client, c *client) {
+	if c.next = *list; c.next != nil {
+		c.next.previous = c
+	}
+	*list = c
+}
+
+func unlink(list **client, c *client) {
 	if c.previous != nil {
 		c.previous.next = c.next
 	} else {
-		w.clients = c.next
+		*list = c.next
 	}
 	if c.next != nil {
 		c.next.previous = c.previous
 	}
 	c.previous, c.next = nil, nil
-	w.guests--
-	w.load.Add(-1)
-	p.census.clients.Add(-1)
-	p.stats.ClientConnections--
 }
