@@ -107,6 +107,18 @@ func (n *Listener) Expired() {
 	}
 }
 
+// AcceptRest accepts what waits in the backlog. Closing the listener would reset these connections, which to their clients
+// are there already.
+func (n *Listener) AcceptRest() {
+	for !n.closed && !n.paused {
+		s, err := n.socket.Accept(n.options)
+		if err != nil {
+			return
+		}
+		n.handler.Accepted(s)
+	}
+}
+
 // Close stops accepting. Connections that wait in the backlog are refused.
 func (n *Listener) Close() {
 	if n.closed {

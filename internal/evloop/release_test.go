@@ -286,3 +286,32 @@ func TestPauseLaterInTheBatchThatAlsoAccepts(t *testing.T) {
 		}
 	})
 }
+
+// Who is connected when a listener is to close is no less a client than others: closing would reset it.
+func TestAcceptRestBeforeClose(t *testing.T) {
+	onAll(t, func(t *testing.T, a *arena) {
+		addr := a.tcp()
+		g := a.listen(addr, nil)
+		g.listener.Pause()
+		clients := []*node{a.dial(addr), a.dial(addr), a.dial(addr)}
+		a.run(func() bool { return clients[0].opened && clients[1].opened && clients[2].opened })
+		g.listener.AcceptRest() // nobody, while it is paused
+		if len(g.nodes) != 0 {
+			t.Error("a paused listener accepted")
+		}
+		g.listener.Resume()
+		g.listener.AcceptRest()
+		g.listener.Close()
+		g.listener.AcceptRest()
+		if len(g.nodes) != len(clients) {
+			t.Fatalf("%d accepted, want %d", len(g.nodes), len(clients))
+		}
+		for i, c := range clients {
+			c.Close()
+			g.nodes[i].Close()
+		}
+		if a.loop.Open() != 0 {
+			t.Errorf("%d sockets left", a.loop.Open())
+		}
+	})
+}

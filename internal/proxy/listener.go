@@ -3,7 +3,10 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 
 	"nutmeg/internal/config"
 	"nutmeg/internal/evloop"
@@ -36,11 +39,21 @@ func (p *Proxy) open(g *generation, inherited func(config.Address) evloop.Socket
 			for _, l := range opened {
 				l.close()
 			}
-			return nil, fmt.Errorf("cannot listen on %s (pool %s): %w; stop the other process or change \"listen\"", at, sp.conf.Name, err)
+			return nil, fmt.Errorf("cannot listen on %s (pool %s): %w; %s", at, sp.conf.Name, err, p.listenRemedy(at))
 		}
 		opened[at] = l
 	}
 	return opened, nil
+}
+
+// listenRemedy says what to do when an address cannot be listened on.
+func (p *Proxy) listenRemedy(at config.Address) string {
+	for own := range p.listeners {
+		if own.Network == at.Network && own.Port == at.Port && at.Port != 0 {
+			return fmt.Sprintf("nutmeg itself listens on %s: move that pool to another port first, or restart", own)
+		}
+	}
+	return "stop the other process or change \"listen\""
 }
 
 func (p *Proxy) newListener(sp *sharedPool, inherited func(config.Address) evloop.Socket) (l *listener, err error) {
@@ -98,8 +111,10 @@ func (p *Proxy) listenTo(g *generation, opened listeners) {
 		opened[at] = l
 		l.serve(sp)
 	}
-	for at, l := range before {
+	for _, at := range slices.SortedFunc(maps.Keys(before), func(a, b config.Address) int { return strings.Compare(a.String(), b.String()) }) {
+		l := before[at]
 		p.log.Info("no longer listening", "pool", l.pool.conf.Name, "address", at.String())
+		l.socket.AcceptRest()
 		l.close()
 	}
 }

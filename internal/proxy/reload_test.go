@@ -230,3 +230,14 @@ func TestReloadThatFailsChangesNothing(t *testing.T) {
 	other.says(a, "GET k\r\n", "$1\r\nv\r\n")
 	a.end(c, other)
 }
+
+func TestReloadSaysThatItIsInItsOwnWay(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	port := strings.TrimPrefix(proxyAddress, "127.0.0.1")
+	a.Listen(port, func(*sim.Peer) {}) // as the kernel says when the port is taken by a single address
+	err := a.change(poolText("p", `"*`+port+`"`, "", server0))
+	if err == nil || !strings.Contains(err.Error(), "nutmeg itself listens on "+proxyAddress) {
+		t.Errorf("the error is %v", err)
+	}
+	a.finish()
+}
