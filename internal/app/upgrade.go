@@ -126,14 +126,23 @@ func (d *daemonProcess) keepPIDFile() {
 	}
 }
 
-// handOver gives the clients away, each when it has nothing in flight, and ends the process when the last has arrived.
+// handOver gives the clients away, each when it has nothing in flight, and ends the process when the last has arrived. Those
+// that have something in flight for longer than upgrade_timeout are closed: one that never reads would keep this process,
+// and the new one from being upgraded, for ever.
 func (d *daemonProcess) handOver(s *handover.Successor) {
 	d.proxy.LeavePaths(anywhere)
 	d.stats.close()
+	limit := d.conf().Global.UpgradeTimeout
 	back, gone := &returned{}, make(chan struct{})
 	d.proxy.HandOver(func(h proxy.Handed) { back.give(s, h) }, func() { close(gone) })
+	late := time.AfterFunc(limit, func() {
+		d.log.Warn("clients that are still not done are closed", "upgrade_timeout", limit)
+		d.proxy.Evict()
+	})
+	defer late.Stop()
 	select {
 	case <-gone:
+		late.Stop()
 		s.End()
 	case <-s.Done():
 	case <-d.control.ended:
