@@ -14,7 +14,7 @@ import (
 // The long run of TestReloadsUnderLoad: "go test ./test -run ReloadsUnderLoad -reloads 100 -upgrades 10 -v" prints figures.
 var (
 	reloadCount  = flag.Int("reloads", 0, "how often TestReloadsUnderLoad reloads; 0: 24 times")
-	upgradeCount = flag.Int("upgrades", -1, "how often it upgrades in between; -1: twice")
+	upgradeCount = flag.Int("reload-upgrades", 2, "how often it upgrades in between")
 )
 
 // restlessConf writes a configuration that is another one at each step. Clients use alpha, beta and gamma; pool delta comes
@@ -60,9 +60,6 @@ func TestReloadsUnderLoad(t *testing.T) {
 	if reloads == 0 {
 		t.Parallel()
 		reloads = 24
-	}
-	if upgrades < 0 {
-		upgrades = 2
 	}
 	conf := &restlessConf{
 		redis: []string{testkit.Redis(t).Addr(), testkit.Redis(t).Addr()},

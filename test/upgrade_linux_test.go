@@ -245,6 +245,23 @@ func TestStopWhileClientsMove(t *testing.T) {
 	}
 }
 
+// A client whose response never comes does not keep the old process, and with it the next upgrade, for ever.
+func TestUpgradeEndsWithoutTheLast(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	conf := workersConf(2, "redis: true", serveScript(t, g.serve).addr+" a")
+	l := startLineage(t, strings.Replace(conf, "nutmeg:\n", "nutmeg:\n  upgrade_timeout: 2000\n", 1))
+	idle := dial(t, l.Addr())
+	idle.wantAsk(bulk("k"), "GET", "k")
+	waiting := l.holdRequests(t, 1)
+	l.upgrade(t)
+	waiting[0].wantGone()
+	idle.wantAsk(bulk("k"), "GET", "k")
+	l.upgrade(t)
+	l.wantServing(t, idle)
+	g.lift()
+}
+
 // What a client has said before the upgrade counts after it: its password, the half of a request.
 func TestClientStateMoves(t *testing.T) {
 	t.Parallel()

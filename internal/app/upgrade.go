@@ -143,11 +143,20 @@ func (d *daemonProcess) keepPIDFile() {
 	}
 }
 
-// finishHandOver ends the process when its last client has arrived at the new one.
+// finishHandOver ends the process when its last client has arrived at the new one. Those that have something in flight for
+// longer than upgrade_timeout are closed: one that never reads would keep this process, and the new one from being
+// upgraded, for ever.
 func (d *daemonProcess) finishHandOver(s *handover.Successor, back *returned) {
 	d.stats.close()
+	limit := d.conf().Global.UpgradeTimeout
+	late := time.AfterFunc(limit, func() {
+		d.log.Warn("clients that are still not done are closed", "upgrade_timeout", limit)
+		d.proxy.Evict()
+	})
+	defer late.Stop()
 	select {
 	case <-back.all:
+		late.Stop()
 		s.End()
 	case <-s.Done():
 	case <-d.control.ended:

@@ -76,6 +76,26 @@ func (p *Proxy) Resume() {
 	})
 }
 
+// Evict closes the clients that Drain or HandOver still wait for: of those there can be some who never read, or whose
+// server never answers. Any goroutine may call it.
+func (p *Proxy) Evict() {
+	for _, w := range p.workers {
+		w.loop.Post(w.evict)
+	}
+}
+
+func (w *worker) evict() {
+	if w.departure == nil {
+		return // it was called too late
+	}
+	for w.clients != nil {
+		w.clients.cutOff()
+	}
+	for w.leavers != nil {
+		w.leavers.cutOff()
+	}
+}
+
 func (w *worker) seeOff(d *departure) {
 	w.departure, w.deserted = d, false
 	for c := w.clients; c != nil; {

@@ -127,6 +127,34 @@ func TestClientsComeBackAfterTheLastHasGone(t *testing.T) {
 	}
 }
 
+// Who never reads, asks a server that never answers, or is slow with its goodbye does not keep a process for ever.
+func TestEvict(t *testing.T) {
+	for workers := 1; workers <= 2; workers++ {
+		a := newArena(t, 1, redisLanguage{}, 2, workers, "")
+		key, _ := a.store(0, 10_000_000)
+		lazy, leaver, waiting := a.talk(), a.talk(), a.talk()
+		lazy.Pause()
+		leaver.Pause()
+		lazy.SendString("GET " + key + "\r\n")
+		leaver.SendString("GET " + key + "\r\nQUIT\r\n")
+		a.wait(time.Second)
+		a.servers[1].Freeze()
+		waiting.SendString("GET " + a.keyOf(1) + "\r\n")
+		a.wait(time.Second)
+		gone := false
+		a.proxy.HandOver(func(Handed) { t.Error("a client was given away") }, func() { gone = true })
+		a.wait(time.Second)
+		if gone {
+			t.Fatal("the last client is said to be gone")
+		}
+		a.proxy.Evict()
+		a.until("the last client to be gone", func() bool { return gone })
+		a.proxy.Resume()
+		a.proxy.Evict()
+		a.talk().asks("PING\r\n", "+PONG\r\n")
+	}
+}
+
 // A pool of another protocol is another pool, whatever its name: its answers are not the client's.
 func TestClientIsNotAdoptedByAnotherProtocol(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 1, 1, "")

@@ -127,8 +127,8 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"a client that left keeps its socket", "../evloop/linger.go",
-		"\tg.conn.loop.Disarm(&g.timer)\n\tg.conn.Close()\n",
-		"\tg.conn.loop.Disarm(&g.timer)\n",
+		"func (g *linger) close() { g.conn.Close() }",
+		"func (g *linger) close() { g.gone() }",
 	},
 	{
 		"listeners are never closed", "worker.go",
@@ -162,8 +162,8 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"a client that left still counts", "workerpool.go",
-		"\tp.census.clients.Add(-1)\n",
-		"",
+		"\tc.pool.census.clients.Add(int64(n))\n",
+		"\tc.pool.census.clients.Add(int64(max(n, 0)))\n",
 	},
 	{
 		"who does not read is never closed", "limits.go",
