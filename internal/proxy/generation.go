@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"nutmeg/internal/config"
-	"nutmeg/internal/evloop"
 	"nutmeg/internal/pool"
 	"nutmeg/internal/stats"
 )
@@ -24,40 +23,48 @@ type sharedPool struct {
 	conf   *config.Pool
 	health *pool.Pool
 	census *census
+
+	returned func(server, worker int, now int64) // logs that a server is back
 }
 
 // census counts the clients of a pool, over all workers and for as long as the pool exists. It is also how a worker
 // knows that two generations mean the same pool: one with the same name and the same protocol.
 type census struct{ clients atomic.Int64 }
 
-// newGeneration builds what conf describes on top of the generation before, nil at first.
-func newGeneration(conf *config.Config, before *generation, outside evloop.Outside, log *slog.Logger) (*generation, error) {
+// newGeneration builds what conf describes. That takes a while if there are many servers, so workers should not do it.
+func newGeneration(conf *config.Config, seed uint64, log *slog.Logger) (*generation, error) {
 	g := &generation{conf: conf}
 	for i := range conf.Pools {
 		c := &conf.Pools[i]
-		sayReturned := func(server, _ int, _ int64) {
+		sp := sharedPool{conf: c, census: &census{}}
+		sp.returned = func(server, _ int, _ int64) {
 			log.Warn("server returned", "pool", c.Name, "server", c.Servers[server].Name)
 		}
-		health, err := pool.New(c, pool.Options{Seed: outside.Random(), Returned: sayReturned})
-		if err != nil {
+		var err error
+		if sp.health, err = pool.New(c, pool.Options{Seed: seed + uint64(i), Returned: sp.returned}); err != nil {
 			return nil, fmt.Errorf("pool %s: %w", c.Name, err)
-		}
-		sp := sharedPool{conf: c, health: health, census: &census{}}
-		if old := before.find(c.Name, c.Protocol); old != nil {
-			sp.census = old.census
-			for _, server := range health.Inherit(old.health, pool.SameServers(c, old.conf), outside.Now()) {
-				sayReturned(server, 0, 0)
-			}
 		}
 		g.pools = append(g.pools, sp)
 	}
 	return g, nil
 }
 
-func (g *generation) find(name string, protocol config.Protocol) *sharedPool {
-	if g == nil {
-		return nil
+// follow takes over what goes on of the generation before: who is connected, and the health of servers.
+func (g *generation) follow(before *generation, now int64) {
+	for i := range g.pools {
+		sp := &g.pools[i]
+		old := before.find(sp.conf.Name, sp.conf.Protocol)
+		if old == nil {
+			continue
+		}
+		sp.census = old.census
+		for _, server := range sp.health.Inherit(old.health, pool.SameServers(sp.conf, old.conf), now) {
+			sp.returned(server, 0, now)
+		}
 	}
+}
+
+func (g *generation) find(name string, protocol config.Protocol) *sharedPool {
 	for i := range g.pools {
 		if c := g.pools[i].conf; c.Name == name && c.Protocol == protocol {
 			return &g.pools[i]
@@ -90,16 +97,16 @@ func (p *Proxy) Apply(conf *config.Config) error {
 // The number of workers, and SO_REUSEPORT of an address that is listened on already, stay as they are.
 func (p *Proxy) Change(conf *config.Config, done func(error)) {
 	first := p.workers[0]
+	next, err := newGeneration(conf, p.seeds.Uint64(), p.log)
 	first.loop.Post(func() {
-		if first.departure != nil {
-			done(errLeaving)
-			return
+		if err == nil && first.departure != nil {
+			err = errLeaving
 		}
-		next, err := newGeneration(conf, first.generation, first.loop.Outside(), p.log)
 		if err != nil {
 			done(err)
 			return
 		}
+		next.follow(first.generation, first.loop.Now())
 		opened, err := p.open(next, nil)
 		if err != nil {
 			done(err)

@@ -30,7 +30,7 @@ const (
 	// closesPerBatch bounds how long looking for the largest clients takes.
 	closesPerBatch = 16
 	// smallClient is how much a client may hold and never be closed for it: nothing would be gained.
-	smallClient = 64 << 10
+	smallClient = 4 << 10
 	// starvedRequest is how much of a request that is coming may be kept while the limit is exceeded.
 	starvedRequest = 16 << 10
 )

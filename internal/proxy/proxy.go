@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -30,6 +31,7 @@ import (
 // Proxy serves the pools of a configuration, which can be changed while it does.
 type Proxy struct {
 	log       *slog.Logger
+	seeds     *rand.PCG // of generations; of who changes the configuration
 	workers   []*worker
 	listeners listeners // of the first worker, and of its goroutine only
 	leavePath atomic.Pointer[func(config.Address) bool]
@@ -44,11 +46,12 @@ type Proxy struct {
 
 // New returns a proxy with one worker for each outside. It owns the outsides from then on. Nothing is opened yet.
 func New(conf *config.Config, outsides []evloop.Outside, log *slog.Logger) (*Proxy, error) {
-	first, err := newGeneration(conf, nil, outsides[0], log)
+	seeds := rand.NewPCG(outsides[0].Random(), 0)
+	first, err := newGeneration(conf, seeds.Uint64(), log)
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{log: log, listeners: listeners{}, stopped: make(chan struct{})}
+	p := &Proxy{log: log, seeds: seeds, listeners: listeners{}, stopped: make(chan struct{})}
 	p.setLimits(&conf.Global)
 	for i, outside := range outsides {
 		w := newWorker(p, i, outside)
