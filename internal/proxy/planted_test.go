@@ -51,7 +51,7 @@ var plantedBugs = []plantedBug{
 		"\t\tconn := w.childConns[i]\n\t\tif i == 3 {\n\t\t\tcontinue\n\t\t}\n\t\tconn.enqueue(",
 	},
 	{
-		"responses leave as they come", "client.go",
+		"responses leave as they come", "answer.go",
 		"\tcase c.queue.oldest != r:\n",
 		"\tcase c.queue.oldest != r && flat == nil:\n",
 	},
@@ -71,7 +71,7 @@ var plantedBugs = []plantedBug{
 		"\t\tw.refuse(r, sv.pool, cause)\n",
 	},
 	{
-		"what a client holds is never less", "client.go",
+		"what a client holds is never less", "answer.go",
 		"\tc.held -= r.charge + r.collected\n\tc.collected -= r.collected\n\tc.requests--\n",
 		"\tc.held -= r.charge + r.collected - 100\n\tc.collected -= r.collected\n\tc.requests--\n",
 	},
@@ -101,7 +101,7 @@ var plantedBugs = []plantedBug{
 		"\t\ti = int(s.stats.Requests) % n\n",
 	},
 	{
-		"requests go before the password", "serverconn.go",
+		"requests go before the password", "greeting.go",
 		"\tif len(s.greeting) == 0 {\n\t\ts.begin()\n\t\treturn\n\t}\n\ts.conn.Send(hello)\n",
 		"\ts.begin()\n\tif len(s.greeting) == 0 {\n\t\treturn\n\t}\n\ts.conn.Send(hello)\n",
 	},

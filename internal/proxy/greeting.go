@@ -1,0 +1,68 @@
+package proxy
+
+import "nutmeg/internal/resp"
+
+// greeting is a step of the conversation that opens a connection.
+type greeting struct {
+	name string
+	// essential: an error as the answer means that the connection must not be used.
+	essential bool
+}
+
+// Opened begins the conversation.
+func (s *serverConn) Opened() {
+	s.connected = true
+	s.server.stats.Connections++
+	var hello []byte
+	hello, s.greeting = s.server.pool.protocol.greeting()
+	if len(s.greeting) == 0 {
+		s.begin()
+		return
+	}
+	s.conn.Send(hello)
+	s.appended += uint64(len(hello))
+	for r := s.queue.oldest; r != nil; r = r.behind {
+		r.end += uint64(len(hello))
+	}
+}
+
+// begin lets requests through, unless earlier connections to the same place still have some.
+func (s *serverConn) begin() {
+	if s.follows() {
+		return
+	}
+	s.ready = true
+	s.conn.SendBuffer(&s.waiting)
+}
+
+// maxGreeting bounds an answer of the greeting, which is OK or an error.
+const maxGreeting = 16 << 10
+
+// greeted takes a piece of an answer of the greeting.
+func (s *serverConn) greeted(piece []byte, done bool) {
+	if len(s.greetingText)+len(piece) > maxGreeting {
+		s.conn.Close()
+		s.worker.logServer(s.server, "server sent an endless answer to "+s.greeting[0].name)
+		s.fail(failProtocol)
+		return
+	}
+	s.greetingText = append(s.greetingText, piece...)
+	if !done {
+		return
+	}
+	text := s.greetingText
+	s.greetingText = s.greetingText[:0]
+	step := s.greeting[0]
+	s.greeting = s.greeting[1:]
+	if refusal, isError := resp.ErrorText(text); isError {
+		s.worker.logServer(s.server, "server refused "+step.name, "response", string(refusal))
+		if step.essential {
+			s.conn.Close()
+			s.fail(&failure{text: string(refusal), verbatim: true})
+			return
+		}
+	}
+	if len(s.greeting) == 0 {
+		s.begin()
+	}
+}
