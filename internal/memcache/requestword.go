@@ -117,7 +117,7 @@ func (p *RequestParser) endAny(part []byte, end uint32, req *Request) {
 	case Unknown:
 		// A browser that is lured into posting to the port must not get the body of
 		// its request run as commands. memcached closes as well.
-		if bytes.HasPrefix(word, []byte("HTTP/")) {
+		if len(word) <= len(p.short.buf) && bytes.HasPrefix(word, []byte("HTTP/")) { // of a longer one that is cut not all is kept
 			p.lineFault(end+1, HTTPRequest)
 		}
 	}
