@@ -125,7 +125,11 @@ func (p *Peer) pump() {
 	if n := min(len(p.pending), s.room()); n > 0 {
 		s.compact()
 		s.bytes = append(s.bytes, p.pending[:n]...)
-		p.pending = p.pending[:copy(p.pending, p.pending[n:])]
+		if rest := len(p.pending) - n; rest <= 4<<10 {
+			p.pending = p.pending[:copy(p.pending, p.pending[n:])]
+		} else { // to copy megabytes for each piece would take longer than all else
+			p.pending = p.pending[n:]
+		}
 		if len(p.pending) == 0 && cap(p.pending) > 64<<10 {
 			p.pending = nil
 		}
