@@ -462,3 +462,28 @@ func (c *simClient) mustBe(response []byte, format string, args ...any) string {
 	}
 	return ""
 }
+
+// opMix is how often clients ask for what.
+type opMix []struct {
+	kind   opKind
+	weight int
+}
+
+// draw says what a client asks for next.
+func (m opMix) draw(c *simClient) opKind {
+	total := 0
+	for _, entry := range m {
+		total += entry.weight
+	}
+	pick, kind := c.sim.Random().IntN(total), opKind(0)
+	for _, entry := range m {
+		if pick -= entry.weight; pick < 0 {
+			kind = entry.kind
+			break
+		}
+	}
+	if c.greedy && len(c.units) > 50 && kind.changes() {
+		return opGetMany // else it would send more than it asks for
+	}
+	return kind
+}

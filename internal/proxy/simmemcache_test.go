@@ -191,10 +191,7 @@ func (r *memcacheReader) next(data []byte) (response, rest []byte, err error) {
 
 func (memcacheLanguage) hello(_ *simClient, dst []byte, _ *op) []byte { return dst }
 
-var memcacheMix = []struct {
-	kind   opKind
-	weight int
-}{
+var memcacheMix = opMix{
 	{opGet, 10},
 	{opTell, 12},
 	{opSet, 24},
@@ -212,16 +209,7 @@ var memcacheMix = []struct {
 
 func (l memcacheLanguage) next(c *simClient, dst []byte, o *op) []byte {
 	r := c.sim.Random()
-	pick := r.IntN(97)
-	for _, m := range memcacheMix {
-		if pick -= m.weight; pick < 0 {
-			o.kind = m.kind
-			break
-		}
-	}
-	if c.greedy && len(c.units) > 50 && o.kind.changes() {
-		o.kind = opGetMany // else it would send more than it asks for
-	}
+	o.kind = memcacheMix.draw(c)
 	switch o.kind {
 	case opGet:
 		dst = append(dst, [...]string{"get ", "gets "}[r.IntN(2)]...)

@@ -212,10 +212,7 @@ func (redisLanguage) hello(c *simClient, dst []byte, o *op) []byte {
 	return resp.AppendCommand(dst, "AUTH", c.pool.password)
 }
 
-var redisMix = []struct {
-	kind   opKind
-	weight int
-}{
+var redisMix = opMix{
 	{opGet, 12},
 	{opTell, 12},
 	{opSet, 24},
@@ -230,16 +227,7 @@ var redisMix = []struct {
 
 func (l redisLanguage) next(c *simClient, dst []byte, o *op) []byte {
 	r := c.sim.Random()
-	pick := r.IntN(94)
-	for _, m := range redisMix {
-		if pick -= m.weight; pick < 0 {
-			o.kind = m.kind
-			break
-		}
-	}
-	if c.greedy && len(c.units) > 50 && o.kind.changes() {
-		o.kind = opGetMany // else it would send more than it asks for
-	}
+	o.kind = redisMix.draw(c)
 	switch o.kind {
 	case opGet:
 		c.plainSent++
