@@ -28,6 +28,7 @@ var rooms = map[string]string{
 	"buffer":       "",
 	"resp":         "",
 	"memcache":     "",
+	"merge":        "resp",
 	"command":      "",
 	"command/gen":  "",
 	"stats":        "",
