@@ -155,3 +155,10 @@ func (p *Pool) Pick(hash uint32, now int64, worker int) (server int, ok bool) {
 func (p *Pool) Owner(hash uint32) int {
 	return p.view.Load().owners.Locate(hash)
 }
+
+// In reports whether server is in, as far as Pick knows: it takes no server
+// back. It costs one atomic load.
+func (p *Pool) In(server int) bool {
+	in := p.view.Load().in
+	return in == nil || in[server]
+}
