@@ -124,6 +124,10 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		return
 	}
 	cmd := command.Lookup(m.Arg(0))
+	if cmd == nil && isOwn(m.Arg(0)) {
+		p.own(c, m, request)
+		return
+	}
 	if cmd == nil {
 		p.refuse(c, "ERR unknown command '%s'", printable(m.Arg(0)))
 		return
@@ -160,6 +164,20 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		p.splitPairs(c, m, request, cmd)
 	case actAnywhere:
 		p.forwardKey(c, m, placeholder)
+	case actAll, actInfo:
+		p.forwardToAll(c, m, cmd)
+	case actScan:
+		p.scan(c, m, request)
+	case actChannel:
+		p.forwardChannel(c, m, m.Arg(1))
+	case actReadStreams:
+		p.readStreams(c, m, cmd)
+	case actOneServer:
+		p.forwardToOnly(c, m, cmd)
+	case actNoCluster:
+		c.reply([]byte(resp.NoCluster))
+	case actRefused:
+		p.refuseFor(c, cmd)
 	case actPing:
 		p.ping(c, m)
 	case actEcho:
@@ -237,6 +255,10 @@ func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command)
 	}
 	if len(positions) > c.pool.conf.Limits.RequestKeys {
 		p.tooManyKeys(c)
+		return
+	}
+	if len(positions) == 0 && len(c.pool.servers) == 1 {
+		p.forwardKey(c, m, placeholder)
 		return
 	}
 	if len(positions) == 0 {

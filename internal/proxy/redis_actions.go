@@ -14,6 +14,14 @@ const (
 	actSplitSum           // split by key; integers summed up
 	actSplitPairs         // split by key and value; all must say OK
 	actAnywhere           // to the server of the placeholder key
+	actAll                // to all servers; one response by a rule
+	actInfo               // likewise, and the proxy's own section
+	actScan               // to one server after the other
+	actChannel            // to the server of a channel's name
+	actReadStreams        // to the server that has all its keys, unless it blocks
+	actOneServer          // to the server of a pool of one
+	actNoCluster          // answered like a server that is not part of a cluster
+	actRefused            // refused for the reason of its row
 	actPing
 	actEcho
 	actAuth
@@ -36,6 +44,9 @@ func buildActions() []action {
 }
 
 func actionOf(cmd *command.Command) action {
+	if r, ok := rowOf(cmd); ok {
+		return r.act
+	}
 	switch cmd.Name {
 	case "ping":
 		return actPing
@@ -45,19 +56,14 @@ func actionOf(cmd *command.Command) action {
 		return actAuth
 	case "quit":
 		return actQuit
-	case "lolwut", "command", "command|count", "command|docs", "command|getkeys", "command|getkeysandflags",
-		"command|help", "command|info", "command|list":
-		return actAnywhere
-	case "migrate":
-		return actUnsupported // it takes keys away from the server that the proxy looks for them at
 	}
 	switch {
+	case len(cmd.Keys) == 0 && len(cmd.Subcommands) > 0:
+		return actSubcommand
 	case cmd.Flags.Has(command.Blocking), cmd.Flags.Has(command.PubSub):
 		return actUnsupported // they need a connection of their own
 	case cmd.Group == command.GroupTransactions, cmd.Group == command.GroupConnection, cmd.Group == command.GroupPubSub:
 		return actUnsupported // they change the state of a connection that others share
-	case len(cmd.Keys) == 0 && len(cmd.Subcommands) > 0:
-		return actSubcommand
 	case cmd.Request == command.RequestMultiShard:
 		return splitOf(cmd)
 	case cmd.OnlyKey:

@@ -32,4 +32,6 @@ const (
 	NoPassword    = "-ERR Client sent AUTH, but no password is set\r\n"
 	WrongPassword = "-ERR invalid password\r\n"
 	NoAuth        = "-NOAUTH Authentication required\r\n"
+	NoCluster     = "-ERR This instance has cluster support disabled\r\n"
+	BadCursor     = "-ERR invalid cursor\r\n"
 )
