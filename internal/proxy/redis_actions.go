@@ -26,6 +26,8 @@ const (
 	actEcho
 	actAuth
 	actQuit
+
+	numActions
 )
 
 // actions says what is done with each command of the table, by its ID. It is built once and never changed.

@@ -22,7 +22,7 @@ var rows = map[string]row{
 	"dbsize":     {act: actAll, rule: merge.Sum},
 	"keys":       {act: actAll, rule: merge.Concat, note: "in the order of the servers"},
 	"randomkey":  {act: actAll, rule: merge.RandomNonNull, note: "a small server's keys come as often as a large one's"},
-	"scan":       {act: actScan, note: "one server after the other; a cursor ends when the pool's servers change"},
+	"scan":       {act: actScan, note: "a cursor is refused when the pool's servers have changed"},
 	"flushall":   {act: actAll, rule: merge.AllSucceeded, whole: true},
 	"flushdb":    {act: actAll, rule: merge.AllSucceeded, whole: true},
 	"swapdb":     {act: actAll, rule: merge.AllSucceeded, whole: true},
@@ -31,8 +31,8 @@ var rows = map[string]row{
 	"xreadgroup": {act: actReadStreams},
 
 	// Channels.
-	"publish":              {act: actChannel, note: "to the server of the channel's name"},
-	"spublish":             {act: actChannel, note: "to the server of the channel's name"},
+	"publish":              {act: actChannel},
+	"spublish":             {act: actChannel},
 	"pubsub|channels":      {act: actAll, rule: merge.Union},
 	"pubsub|numpat":        {act: actAll, rule: merge.Max, note: "patterns are subscribed to on every server"},
 	"pubsub|numsub":        {act: actAll, rule: merge.SumByName},
