@@ -126,6 +126,10 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		return
 	}
 	cmd := command.Lookup(m.Arg(0))
+	if cmd == nil && isOwn(m.Arg(0)) {
+		p.own(c, m, request)
+		return
+	}
 	if cmd == nil {
 		p.reject(c, "ERR unknown command '%s'", printable(m.Arg(0)))
 		return
@@ -166,6 +170,16 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		p.splitPairs(c, m, request, cmd)
 	case actAnywhere:
 		p.forwardKey(c, m, placeholder)
+	case actAll, actInfo:
+		p.forwardToAll(c, m, cmd)
+	case actScan:
+		p.scan(c, m, request)
+	case actOneServer:
+		p.forwardToOnly(c, m, cmd)
+	case actNoCluster:
+		c.reply([]byte(resp.NoCluster))
+	case actRefused:
+		p.refuseFor(c, cmd)
 	case actPing:
 		p.ping(c, m)
 	case actEcho:
@@ -232,6 +246,8 @@ func (p *redisProtocol) locate(c *client, m *message, cmd *command.Command) (sv 
 	case len(positions) > c.pool.conf.Limits.RequestKeys:
 		p.tooManyKeys(c)
 		return nil, 0
+	case len(positions) == 0 && len(c.pool.servers) == 1:
+		return c.pool.servers[0], 0
 	case len(positions) == 0:
 		p.refuse(c, "ERR '%s' without a key cannot be routed; name a key whose server shall run it", cmd.Name)
 		return nil, 0

@@ -67,6 +67,10 @@ func (p *redisProtocol) split(c *client, m *message, request *resp.Request, cmd 
 // merge makes a parent's response out of its children's.
 func (p *redisProtocol) merge(pool *workerPool, parent *request) {
 	w, f := pool.worker, parent.family
+	if f.rule == mergeAll {
+		p.mergeAll(pool, parent)
+		return
+	}
 	if child := f.firstFailed(func(r *request) bool { return resp.Kind(r.kind) == resp.SimpleError || r.failed }); child != nil {
 		w.adopt(pool, parent, child)
 		return
@@ -79,6 +83,8 @@ func (p *redisProtocol) merge(pool *workerPool, parent *request) {
 		merged = w.mergeSum(parent)
 	case mergeOK:
 		merged = w.mergeOK(parent, resp.OK)
+	case mergeScan:
+		merged = p.mergeScan(pool, parent)
 	}
 	if !merged {
 		pool.stats.ForwardError++

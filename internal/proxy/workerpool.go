@@ -19,6 +19,7 @@ type workerPool struct {
 	timeout  int64 // nanoseconds; 0 = none
 	eras     int   // of the servers' lanes: how many there have been
 	retired  int   // server connections that only finish what they have begun
+	cursors  cursors
 	stats    *stats.Pool
 
 	identities map[identityKey]*identity // but the pool's own
@@ -58,6 +59,7 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	} else {
 		p.protocol = memcacheProtocol{}
 	}
+	p.cursors = newCursors(to.conf.Servers)
 	servers := counters.Servers
 	*counters = *p.stats
 	counters.Servers = servers
