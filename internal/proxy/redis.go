@@ -124,20 +124,16 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		return
 	}
 	cmd := command.Lookup(m.Arg(0))
-	if cmd == nil {
-		p.refuse(c, "ERR unknown command '%s'", printable(m.Arg(0)))
+	if cmd == nil || len(cmd.Subcommands) > 0 {
+		if cmd = p.resolve(c, m, cmd); cmd == nil {
+			return
+		}
+	}
+	if !cmd.ArityOK(m.Len()) {
+		p.wrongArity(c, cmd)
 		return
 	}
 	act := actions[cmd.ID]
-	if act == actSubcommand && m.Len() > 1 {
-		if sub := cmd.Subcommand(m.Arg(1)); sub != nil {
-			cmd, act = sub, actions[sub.ID]
-		}
-	}
-	if !cmd.ArityOK(m.Len()) && act != actUnsupported {
-		p.refuse(c, "ERR wrong number of arguments for '%s' command", cmd.Name)
-		return
-	}
 	if p.strange(c) && act != actAuth && act != actQuit && act != actUnsupported {
 		c.reply([]byte(resp.NoAuth))
 		return
@@ -185,7 +181,7 @@ func (p *redisProtocol) ping(c *client, m *message) {
 		c.worker.scratch = resp.AppendBulk(c.worker.scratch[:0], m.Arg(1))
 		c.reply(c.worker.scratch)
 	default:
-		p.refuse(c, "ERR wrong number of arguments for '%s' command", "ping")
+		p.wrongArity(c, command.Lookup(m.Arg(0)))
 	}
 }
 
@@ -232,7 +228,7 @@ func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command)
 	positions, err := cmd.AppendKeys(w.positions[:0], m)
 	w.positions = positions[:0]
 	if err != nil {
-		p.refuse(c, "ERR %s", err)
+		p.forwardKey(c, m, placeholder) // a server refuses it, too, in words that clients know
 		return
 	}
 	if len(positions) > c.pool.conf.Limits.RequestKeys {

@@ -11,7 +11,7 @@ import (
 // splitPairs splits a request of keys and values.
 func (p *redisProtocol) splitPairs(c *client, m *message, request *resp.Request, cmd *command.Command) {
 	if m.Len()%2 == 0 {
-		p.refuse(c, "ERR wrong number of arguments for '%s' command", cmd.Name)
+		p.wrongArity(c, cmd)
 		return
 	}
 	p.split(c, m, request, cmd, mergeOK, 2)
