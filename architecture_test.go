@@ -30,6 +30,7 @@ var rooms = map[string]string{
 	"memcache":     "",
 	"command":      "",
 	"command/gen":  "",
+	"learn":        "command resp",
 	"stats":        "",
 	"logfile":      "",
 	"daemon":       "",

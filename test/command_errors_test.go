@@ -85,9 +85,8 @@ func refusalOf(words []string) string {
 // Every command of the server, and every subcommand, with too few arguments.
 func TestArityErrorsOfAllCommandsMatchRedis70(t *testing.T) {
 	t.Parallel()
-	server := serverCommands(t, startRedis70(t))
-	c := dial(t, testkit.Redis(t).Addr())
-	asked := 0
+	process := testkit.Redis(t)
+	server, c, asked := serverCommands(t, process, 2), dial(t, process.Addr()), 0
 	for name, cmd := range tableCommands() {
 		words := strings.Split(name, "|")
 		if _, known := server[name]; !known || cmd.ArityOK(len(words)) {
