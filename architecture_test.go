@@ -36,7 +36,7 @@ var rooms = map[string]string{
 	"daemon":       "",
 	"handover":     "",
 	"systemd":      "golang.org/x/sys github.com/coreos/go-systemd/v22",
-	"config":       "distribution hashkit go.yaml.in/yaml/v4",
+	"config":       "command distribution hashkit go.yaml.in/yaml/v4",
 	"pool":         "config distribution hashkit",
 	"plan":         "config pool",
 	"evloop":       "buffer golang.org/x/sys",

@@ -143,7 +143,6 @@ const protocolError = "-ERR Protocol error: "
 const (
 	badCount  = protocolError + "invalid multibulk length\r\n"
 	badLength = protocolError + "invalid bulk length\r\n"
-
 )
 
 // clientHello begins a TLS connection, as every TLS client does: record header, handshake header, version, random bytes.

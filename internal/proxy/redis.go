@@ -15,18 +15,19 @@ import (
 type redisProtocol struct {
 	password string
 	database int
+	rules    *commandRules // nil if the configuration has none
 	hello    []byte
 	steps    []greeting
 }
 
-func newRedisProtocol(password string, database int) *redisProtocol {
-	p := &redisProtocol{password: password, database: database}
+func newRedisProtocol(password string, database int, rules *commandRules) *redisProtocol {
+	p := &redisProtocol{password: password, database: database, rules: rules}
 	if password != "" {
-		p.hello = resp.AppendCommand(p.hello, "AUTH", password)
+		p.hello = resp.AppendCommand(p.hello, rules.called("AUTH"), password)
 		p.steps = append(p.steps, greeting{name: "AUTH"}) // the server refuses what follows, and says why
 	}
 	if database != 0 {
-		p.hello = resp.AppendCommand(p.hello, "SELECT", strconv.Itoa(database))
+		p.hello = resp.AppendCommand(p.hello, rules.called("SELECT"), strconv.Itoa(database))
 		p.steps = append(p.steps, greeting{name: "SELECT", essential: true})
 	}
 	return p
@@ -34,7 +35,9 @@ func newRedisProtocol(password string, database int) *redisProtocol {
 
 func (p *redisProtocol) greeting() ([]byte, []greeting) { return p.hello, p.steps }
 
-func (p *redisProtocol) probe() (string, uint8) { return "*1\r\n$4\r\nPING\r\n", 0 }
+func (p *redisProtocol) probe() (string, uint8) {
+	return string(resp.AppendCommand(nil, p.rules.called("PING"))), 0
+}
 
 func (p *redisProtocol) tooManyClients() string { return "-ERR max number of clients reached\r\n" }
 
@@ -124,7 +127,7 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		return
 	}
 	cmd := command.Lookup(m.Arg(0))
-	if cmd == nil || len(cmd.Subcommands) > 0 {
+	if cmd == nil || len(cmd.Subcommands) > 0 || p.rules != nil {
 		if cmd = p.resolve(c, m, cmd); cmd == nil {
 			return
 		}
@@ -133,9 +136,13 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		p.wrongArity(c, cmd)
 		return
 	}
-	act := actions[cmd.ID]
+	act := actionFor(cmd)
 	if p.strange(c) && act != actAuth && act != actQuit && act != actUnsupported {
 		c.reply([]byte(resp.NoAuth))
+		return
+	}
+	if p.rules.denies(cmd) {
+		p.denied(c, cmd)
 		return
 	}
 	if c.worker.pressure == pressureStarved && act != actPing && act != actAuth && act != actQuit && c.worker.starving() {

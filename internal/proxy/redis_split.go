@@ -54,7 +54,7 @@ func (p *redisProtocol) split(c *client, m *message, request *resp.Request, cmd 
 	f.bear(c, m.size())
 	for i, child := range f.children {
 		w.scratch = resp.AppendArray(w.scratch[:0], 1+int(child.keys)*step)
-		w.scratch = resp.AppendBulk(w.scratch, cmd.Name)
+		w.scratch = resp.AppendBulk(w.scratch, m.nameFor(cmd))
 		w.childConns[i].append(w.scratch)
 	}
 	for i, owner := range f.owners {
