@@ -65,10 +65,8 @@ func appendQuoted(dst, arg []byte, most int) []byte {
 
 // text is what a program written in C takes for the text in arg.
 func text(arg []byte) []byte {
-	if end := bytes.IndexByte(arg, 0); end >= 0 {
-		return arg[:end]
-	}
-	return arg
+	before, _, _ := bytes.Cut(arg, []byte{0})
+	return before
 }
 
 // endError ends the error that begins at start: it must be one line.
