@@ -168,7 +168,7 @@ func ruleOf(words [][]byte) rule {
 }
 
 // readCases reads the files of a folder; the name of a file is the group of its cases.
-func readCases(dir string, parse func(group, where string, lines []string) (*testCase, error)) (all []*testCase, err error) {
+func readCases[T any](dir string, parse func(group, where string, lines []string) (T, error)) (all []T, err error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
 	if err != nil {
 		return nil, err
