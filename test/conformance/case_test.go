@@ -23,6 +23,7 @@ import (
 //	raw 2 "PING\r\nPING\r\n"     bytes as they are, and the number of replies
 //	scan SSCAN k 0 COUNT 2       follows the cursor to its end; all elements, sorted, are the reply
 //	~unordered SORT s BY nosort  a rule for this reply (see rule); else the one of commandRules holds
+//	~= TTL k                     no rule
 //	~n=0 CLIENT REPLY OFF        the number of replies, where it is not one
 //	~save=id CLIENT ID           keeps the reply's text: later "$(id)" in a word is replaced by it
 //
@@ -39,6 +40,9 @@ type testCase struct {
 	password bool
 	linger   bool // leaves something behind at the servers for a moment: a blocked client, a subscription
 }
+
+// exactly is the rule that there is none: "~= TTL k".
+const exactly rule = "="
 
 // operation is what a step does.
 type operation uint8
@@ -87,7 +91,10 @@ func parseStep(line string) (s step, err error) {
 	if err := s.parseWords(rest); err != nil {
 		return s, err
 	}
-	if s.rule == "" && len(s.words) > 0 {
+	switch {
+	case s.rule == exactly:
+		s.rule = ""
+	case s.rule == "" && len(s.words) > 0:
 		s.rule = ruleOf(s.words)
 	}
 	return s, s.rule.check()
@@ -102,6 +109,9 @@ func (s *step) modify(word string) (err error) {
 		s.save = text
 	default:
 		s.rule = rule(word)
+		if word == "" {
+			s.rule = exactly
+		}
 	}
 	return err
 }

@@ -35,7 +35,11 @@ func allRedisCases() ([]*testCase, error) {
 	if err != nil {
 		return nil, err
 	}
-	return written, nil
+	generated, err := generatedCases()
+	if err != nil {
+		return nil, err
+	}
+	return append(written, generated...), nil
 }
 
 func TestConformanceRedis(t *testing.T) {

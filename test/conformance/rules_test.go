@@ -147,7 +147,8 @@ var commandRules = map[string]rule{
 	"hkeys": "unordered", "hvals": "unordered", "hgetall": "pairs", "command": "deep", "command|list": "unordered",
 	"command|info": "deep", "command|docs": "deep", "pubsub|channels": "unordered", "pubsub|shardchannels": "unordered",
 	"config|get": "pairs", "acl|getuser": "deep", "acl|cat": "unordered", "function|list": "deep", "acl|list": "unordered",
-	"acl|users": "unordered", "module|list": "deep",
+	"acl|users": "unordered", "module|list": "deep", "sscan": "deep", "hscan": "deep", "zscan": "deep", "scan": "deep",
+	"dump": "length",
 	// Chance.
 	"spop": "length", "srandmember": "length", "hrandfield": "length", "zrandmember": "length", "randomkey": "kind",
 	"acl|genpass": "length", "lolwut": "kind",
