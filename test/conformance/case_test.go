@@ -22,6 +22,7 @@ import (
 //	c1| GET a                    sent together with the next command of the connection that is no |
 //	raw 2 "PING\r\nPING\r\n"     bytes as they are, and the number of replies
 //	scan SSCAN k 0 COUNT 2       follows the cursor to its end; all elements, sorted, are the reply
+//	~unordered c1< 3             messages of which nobody knows the order
 //	~unordered SORT s BY nosort  a rule for this reply (see rule); else the one of commandRules holds
 //	~= TTL k                     no rule
 //	~n=0 CLIENT REPLY OFF        the number of replies, where it is not one
@@ -75,18 +76,17 @@ var (
 // parseStep reads one line of a case.
 func parseStep(line string) (s step, err error) {
 	s = step{line: line, n: -1}
-	rest := line
-	if m := connPrefix.FindStringSubmatch(line); m != nil {
+	rest, err := s.modifiers(line)
+	if err != nil {
+		return s, err
+	}
+	if m := connPrefix.FindStringSubmatch(rest); m != nil {
 		s.conn = int(m[1][0] - '1')
 		s.op = map[string]operation{":": opCall, "&": opSend, "|": opQueue, "<": opRead}[m[2]]
-		rest = m[3]
+		rest, err = s.modifiers(m[3])
 	}
-	for strings.HasPrefix(rest, "~") {
-		word, behind, _ := strings.Cut(rest, " ")
-		if err := s.modify(word[1:]); err != nil {
-			return s, err
-		}
-		rest = strings.TrimLeft(behind, " ")
+	if err != nil {
+		return s, err
 	}
 	if err := s.parseWords(rest); err != nil {
 		return s, err
@@ -98,6 +98,18 @@ func parseStep(line string) (s step, err error) {
 		s.rule = ruleOf(s.words)
 	}
 	return s, s.rule.check()
+}
+
+// modifiers takes the words with ~ off the front of a line.
+func (s *step) modifiers(line string) (rest string, err error) {
+	for strings.HasPrefix(line, "~") {
+		word, behind, _ := strings.Cut(line, " ")
+		if err := s.modify(word[1:]); err != nil {
+			return "", err
+		}
+		line = strings.TrimLeft(behind, " ")
+	}
+	return line, nil
 }
 
 func (s *step) modify(word string) (err error) {

@@ -16,6 +16,7 @@ import (
 	"flag"
 	"fmt"
 	"regexp"
+	"sync"
 	"testing"
 
 	"nutmeg/internal/testkit"
@@ -53,8 +54,19 @@ func TestConformanceRedis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stands := buildStands(t, dialect{redis: true, start: testkit.StartRedis, refusals: refusals}, standsAtOnce)
-	rows := runAll(t, stands, len(cases), func(s *stand, i int) ([]finding, error) { return s.runRedis(cases[i]) })
+	d := dialect{redis: true, start: testkit.StartRedis, refusals: refusals}
+	stands := buildStands(t, d, standsAtOnce)
+	d.password = "secret"
+	guarded := buildStands(t, d, 1)[0]
+	var lock sync.Mutex // one case at a time there
+	rows := runAll(t, stands, len(cases), func(s *stand, i int) ([]finding, error) {
+		if !cases[i].password {
+			return s.runRedis(cases[i])
+		}
+		lock.Lock()
+		defer lock.Unlock()
+		return guarded.runRedis(cases[i])
+	})
 	reportAll(t, "redis", rows, func(i int) (name, where string) { return cases[i].name, cases[i].where })
 }
 

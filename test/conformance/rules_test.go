@@ -20,6 +20,7 @@ import (
 //	shape       the same types and numbers of elements all the way down, not the texts
 //	fields      a text of name:value or name=value: the same names
 //	near=N      integers, also inside of arrays, that differ by N at most
+//	monitor     what stands behind the time and the address in a line of MONITOR
 //	error       both are errors; what they say differs from one server to another
 //	any         nothing is compared
 type rule string
@@ -30,7 +31,7 @@ func (r rule) check() error {
 		_, err := r.tolerance()
 		return err
 	}
-	if !slices.Contains([]string{"", "unordered", "pairs", "deep", "kind", "length", "shape", "fields", "error", "any"}, name) {
+	if !slices.Contains([]string{"", "unordered", "pairs", "deep", "kind", "length", "shape", "fields", "monitor", "error", "any"}, name) {
 		return fmt.Errorf("%q is not a rule", string(r))
 	}
 	return nil
@@ -60,6 +61,8 @@ func (r rule) same(a, b *value, rawA, rawB []byte) bool {
 		return sameShape(a, b)
 	case "fields":
 		return slices.Equal(fieldNames(a.text), fieldNames(b.text))
+	case "monitor":
+		return slices.Equal(behindAddress(a), behindAddress(b))
 	case "unordered":
 		return slices.Equal(sortedElements(a, 1), sortedElements(b, 1))
 	case "pairs":
@@ -83,6 +86,11 @@ func sameShape(a, b *value) bool {
 		}
 	}
 	return true
+}
+
+func behindAddress(v *value) []byte {
+	_, rest, _ := bytes.Cut(v.text, []byte("] "))
+	return rest
 }
 
 var fieldName = regexp.MustCompile(`(?m)(?:^|\s)([A-Za-z_][\w-]*)[:=]`)

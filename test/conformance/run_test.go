@@ -17,6 +17,7 @@ type target struct {
 	name      string
 	addr      string
 	refusals  []*regexp.Regexp   // errors by which it says that it does not do something; nil for a server
+	password  string             // of the servers
 	processes []*testkit.Process // the servers
 	controls  []*control         // connections to them, made with the first case
 }
@@ -54,6 +55,10 @@ func (t *target) reset(c *testCase) error {
 		s, err := dial(t.processes[len(t.controls)].Addr())
 		if err != nil {
 			return err
+		}
+		if t.password != "" {
+			s.send([]byte("AUTH " + t.password + "\r\n"))
+			s.read(false, patience)
 		}
 		t.controls = append(t.controls, &control{s})
 	}
@@ -136,6 +141,7 @@ func (r *run) step(s *step) error {
 			c.waits = max(0, c.waits-1)
 			r.record(c, s.line, s.rule, true)
 		}
+		r.sortReplies(s)
 		return nil
 	case opScan:
 		r.scan(c, s)
@@ -184,8 +190,16 @@ func (r *run) readReplies(c *conn, s *step) {
 			r.vars[s.save] = o.value.text
 		}
 	}
+	r.sortReplies(s)
 	if o := r.last(); len(s.words) > 1 && o.status == replied && !o.value.isError() && strings.EqualFold(string(s.words[0]), "hello") {
 		c.resp3 = string(s.words[1]) == "3"
+	}
+}
+
+// sortReplies brings the replies of a step that may come in any order into one.
+func (r *run) sortReplies(s *step) {
+	if s.n > 1 && s.rule == "unordered" {
+		slices.SortFunc(r.outcomes[len(r.outcomes)-s.n:], func(a, b outcome) int { return bytes.Compare(a.raw, b.raw) })
 	}
 }
 

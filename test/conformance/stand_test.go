@@ -27,6 +27,7 @@ var targetNames = []string{"again", "one", "three"}
 // dialect is what Redis and memcached differ in here.
 type dialect struct {
 	redis    bool
+	password string
 	start    func(args ...string) (*testkit.Process, error)
 	refusals []*regexp.Regexp
 }
@@ -49,9 +50,9 @@ func (d dialect) servers(t testing.TB, number int, conf *strings.Builder) *stand
 	direct, alone := d.server(t), d.server(t)
 	trio := []*testkit.Process{d.server(t), d.server(t), d.server(t)}
 	return &stand{
-		direct: plainTarget("direct", direct),
+		direct: d.plain("direct", direct),
 		others: []*target{
-			plainTarget("again", alone),
+			d.plain("again", alone),
 			d.pool(t, fmt.Sprintf("one%d", number), conf, alone),
 			d.pool(t, fmt.Sprintf("three%d", number), conf, trio...),
 		},
@@ -61,7 +62,11 @@ func (d dialect) servers(t testing.TB, number int, conf *strings.Builder) *stand
 // server starts a server for t. Its log is not printed when t fails: there are many, and they say nothing.
 func (d dialect) server(t testing.TB) *testkit.Process {
 	t.Helper()
-	p, err := d.start()
+	var args []string
+	if d.password != "" {
+		args = []string{"--requirepass", d.password}
+	}
+	p, err := d.start(args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,18 +74,22 @@ func (d dialect) server(t testing.TB) *testkit.Process {
 	return p
 }
 
-func plainTarget(name string, p *testkit.Process) *target {
-	return &target{name: name, addr: p.Addr(), processes: []*testkit.Process{p}}
+func (d dialect) plain(name string, p *testkit.Process) *target {
+	return &target{name: name, addr: p.Addr(), password: d.password, processes: []*testkit.Process{p}}
 }
 
 func (d dialect) pool(t testing.TB, name string, conf *strings.Builder, servers ...*testkit.Process) *target {
 	t.Helper()
 	listen := fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t))
-	fmt.Fprintf(conf, "%s:\n  listen: %s\n  redis: %v\n  hash: fnv1a_64\n  distribution: ketama\n  hash_tag: \"{}\"\n  servers:\n", name, listen, d.redis)
+	fmt.Fprintf(conf, "%s:\n  listen: %s\n  redis: %v\n  hash: fnv1a_64\n  distribution: ketama\n  hash_tag: \"{}\"\n", name, listen, d.redis)
+	if d.password != "" {
+		fmt.Fprintf(conf, "  redis_auth: %s\n", d.password)
+	}
+	conf.WriteString("  servers:\n")
 	for i, p := range servers {
 		fmt.Fprintf(conf, "   - %s:1 s%d\n", p.Addr(), i+1)
 	}
-	return &target{name: name, addr: listen, processes: servers, refusals: d.refusals}
+	return &target{name: name, addr: listen, password: d.password, processes: servers, refusals: d.refusals}
 }
 
 // startProxy builds and starts the daemon. When t ends, its log is searched for what must not be there.
