@@ -76,6 +76,11 @@ func (s *stand) runRedis(c *testCase) (found []finding, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}
+	for i := range want {
+		if want[i].status == hung {
+			return nil, fmt.Errorf("%s: %s: the server itself does not answer %q", c.where, c.name, want[i].line)
+		}
+	}
 	for i, place := range s.others {
 		got, err := place.run(c)
 		if err != nil {

@@ -120,7 +120,7 @@ func readExceptions(file string) (all []*exception, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		all = append(all, &exception{pattern: re, reason: reason})
+		all = append(all, &exception{pattern: re, reason: strings.TrimSpace(reason)})
 	}
 	return all, err
 }
@@ -148,12 +148,16 @@ func listLines(file string) (lines []string, err error) {
 	return lines, err
 }
 
-// excuse turns a difference into a listed one if an exception says so. Hanging and closing have no excuse.
+// excuse turns a difference into a listed one if an exception says so. Hanging has no excuse, and closing only one whose
+// reason begins with "closes".
 func excuse(f *finding, name string, exceptions []*exception) {
-	if f.verdict != different {
+	if f.verdict != different && f.verdict != closing {
 		return
 	}
 	for _, e := range exceptions {
+		if f.verdict == closing && !strings.HasPrefix(e.reason, "closes") {
+			continue
+		}
 		if e.pattern.MatchString(name) {
 			e.used = true
 			f.verdict = listed
