@@ -159,7 +159,8 @@ func (p *redisProtocol) fitsOneServer(cmd *command.Command, m *message, args int
 func forOneServer(cmd *command.Command) bool {
 	switch cmd.Name {
 	case "client|list", "client|kill", "client|pause", "client|unpause", "client|unblock", "client|help",
-		"replicaof", "slaveof", "failover", "debug", "publish", "spublish":
+		"replicaof", "slaveof", "failover", "debug", "publish", "spublish",
+		"eval", "eval_ro", "evalsha", "evalsha_ro", "script|load", "script|flush":
 		return true
 	}
 	switch actions[cmd.ID] {
