@@ -22,10 +22,12 @@ type family struct {
 type mergeRule uint8
 
 const (
-	mergeArray  mergeRule = iota // Redis: an element for each key, in the order of the parent's keys
-	mergeSum                     // Redis: the sum of integers
-	mergeOK                      // Redis and memcached: OK if all say so
-	mergeValues                  // memcached: the values that were found, in the order of the parent's keys
+	mergeArray    mergeRule = iota // Redis: an element for each key, in the order of the parent's keys
+	mergeSum                       // Redis: the sum of integers
+	mergeOK                        // Redis and memcached: OK if all say so
+	mergeValues                    // memcached: the values that were found, in the order of the parent's keys
+	mergeStats                     // memcached: one listing of statistics
+	mergeSettings                  // memcached: likewise, and nothing is added up
 )
 
 // keptKeys bounds the keys that a free family keeps room for.
