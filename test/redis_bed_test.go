@@ -111,11 +111,12 @@ func (b *redisBed) keys(server, n int, name string) []string {
 
 // The bytes of some replies.
 const (
-	okReply    = "+OK\r\n"
-	pongReply  = "+PONG\r\n"
-	nullReply  = "$-1\r\n"
-	noPassword = "-ERR Client sent AUTH, but no password is set\r\n"
-	noAuth     = "-NOAUTH Authentication required\r\n"
+	okReply          = "+OK\r\n"
+	pongReply        = "+PONG\r\n"
+	nullReply        = "$-1\r\n"
+	serverNoPassword = "-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?\r\n"
+	serverWrongPass  = "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+	noAuth           = "-NOAUTH Authentication required\r\n"
 	// serverNoAuth is what a redis-server says; the proxy's own text has no full stop, as twemproxy's.
 	serverNoAuth = "-NOAUTH Authentication required.\r\n"
 )

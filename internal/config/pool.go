@@ -34,6 +34,8 @@ var poolKeys = []key[Pool]{
 	integerKey("redis_db", atLeast(0), func(p *Pool) *int { return &p.RedisDB }),
 	{"servers", (*reader).servers, nil},
 	integerKey("server_connections", atLeast(1), func(p *Pool) *int { return &p.ServerConnections }),
+	integerKey("dedicated_connections", atLeast(1), func(p *Pool) *int { return &p.DedicatedConnections }),
+	millisecondsKey("dedicated_timeout", atLeast(0), func(p *Pool) *time.Duration { return &p.DedicatedTimeout }),
 	booleanKey("preconnect", func(p *Pool) *bool { return &p.Preconnect }),
 	millisecondsKey("timeout", atLeast(0), func(p *Pool) *time.Duration { return &p.Timeout }),
 	sizeKey("server_buffer", sizeFrom(64<<10), func(p *Pool) *int { return &p.Limits.ServerBuffer }),
@@ -57,12 +59,14 @@ func isPoolKey(name string) bool {
 // defaultPool is a pool in which only the required keys are missing.
 func defaultPool(name string) Pool {
 	return Pool{
-		Name:              name,
-		Listen:            Listen{Backlog: 512},
-		Routing:           Routing{Hash: "fnv1a_64", Distribution: "ketama"},
-		Health:            Health{FailureLimit: 2, RetryTimeout: 30 * time.Second},
-		ServerConnections: 1,
-		Limits:            defaultLimits(),
+		Name:                 name,
+		Listen:               Listen{Backlog: 512},
+		Routing:              Routing{Hash: "fnv1a_64", Distribution: "ketama"},
+		Health:               Health{FailureLimit: 2, RetryTimeout: 30 * time.Second},
+		ServerConnections:    1,
+		DedicatedConnections: 1024,
+		DedicatedTimeout:     5 * time.Second,
+		Limits:               defaultLimits(),
 	}
 }
 

@@ -155,3 +155,9 @@ func (p *Pool) Pick(hash uint32, now int64, worker int) (server int, ok bool) {
 func (p *Pool) Owner(hash uint32) int {
 	return p.view.Load().owners.Locate(hash)
 }
+
+// Home returns the index of the server that owns hash while all servers are in.
+// Unlike Owner's, its answer never changes.
+func (p *Pool) Home(hash uint32) int {
+	return p.whole.Locate(hash)
+}

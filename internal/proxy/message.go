@@ -154,18 +154,22 @@ func (w *worker) gather(c *client, in *intake, piece []byte, source input) *mess
 		return m
 	}
 	w.store(&in.rope, piece, source)
-	m.rope = &in.rope
-	m.flat = nil
-	if first := in.rope.First(); len(first.Bytes()) == in.rope.Len() {
+	m.over(w, &in.rope)
+	return m
+}
+
+// over makes m the message that a rope holds.
+func (m *message) over(w *worker, rope *buffer.Buffer) {
+	m.flat, m.rope, m.at = nil, rope, buffer.Cursor{}
+	if first := rope.First(); len(first.Bytes()) == rope.Len() {
 		m.flat = first.Bytes()
-	} else if in.rope.Len() <= flattenBytes {
+	} else if rope.Len() <= flattenBytes {
 		w.flat = w.flat[:0]
 		for chunk := first; chunk != nil; chunk = chunk.Next() {
 			w.flat = append(w.flat, chunk.Bytes()...)
 		}
 		m.flat = w.flat
 	}
-	return m
 }
 
 // size is the number of bytes of the request.

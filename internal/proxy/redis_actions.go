@@ -16,8 +16,7 @@ const (
 	actAnywhere           // to the server of the placeholder key
 	actPing
 	actEcho
-	actAuth
-	actQuit
+	actOwn // code of its own: see handlers
 )
 
 // actions says what is done with each command of the table, by its ID. It is built once and never changed.
@@ -36,15 +35,14 @@ func buildActions() []action {
 }
 
 func actionOf(cmd *command.Command) action {
+	if stateHandlers[cmd.Name] != nil {
+		return actOwn
+	}
 	switch cmd.Name {
 	case "ping":
 		return actPing
 	case "echo":
 		return actEcho
-	case "auth":
-		return actAuth
-	case "quit":
-		return actQuit
 	case "lolwut", "command", "command|count", "command|docs", "command|getkeys", "command|getkeysandflags",
 		"command|help", "command|info", "command|list":
 		return actAnywhere
