@@ -20,8 +20,9 @@ type ofAll struct {
 	limit int64
 	// Of INFO: whether the proxy's own section belongs to it.
 	own bool
-	// Of SCAN: the server, and what the cursors of its pool are told apart by.
-	position, check uint64
+	// Of SCAN: the server's index, and the servers that its pool had.
+	index   int
+	cursors cursors
 }
 
 // forwardToAll sends the request to every server of the pool, as it is. In a pool of one server that is all there is to it.
