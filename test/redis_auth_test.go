@@ -35,10 +35,10 @@ func TestRedisAuth(t *testing.T) {
 		refusesBeforeAuth(c) // a wrong password takes the right away again
 		c.wantAsk(okReply, "AUTH", "default", okPassword)
 		c.wantAsk(pongReply, "PING")
-		c.wantAsk(wrongPassword, "AUTH", "somebody", okPassword)
+		c.wantAsk(serverWrongPass, "AUTH", "somebody", okPassword)
 		refusesBeforeAuth(c)
 		refusesBeforeAuth(dial(t, n.AddrOf(0))) // one client's password is not another's
-		c.send(request("QUIT"))
+		c.wantAsk(okReply, "QUIT")
 		c.wantClosed()
 	})
 	t.Run("a pipeline that begins with AUTH", func(t *testing.T) {
@@ -63,8 +63,8 @@ func TestRedisAuth(t *testing.T) {
 		c.wantAsk(pongReply, "PING")
 		c.wantAsk(serverNoAuth, "SET", "k", "v")
 		c.wantAsk(serverNoAuth, "GET", "k")
-		c.wantAsk(noPassword, "AUTH", okPassword)
-		c.wantAsk(serverNoAuth, "GET", "k")
+		c.wantAsk(okReply, "AUTH", okPassword)
+		c.wantAsk(nullReply, "GET", "k")
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"nutmeg/internal/hashkit"
+	"nutmeg/internal/resp"
 	"nutmeg/internal/testkit"
 )
 
@@ -111,11 +112,12 @@ func (b *redisBed) keys(server, n int, name string) []string {
 
 // The bytes of some replies.
 const (
-	okReply    = "+OK\r\n"
-	pongReply  = "+PONG\r\n"
-	nullReply  = "$-1\r\n"
-	noPassword = "-ERR Client sent AUTH, but no password is set\r\n"
-	noAuth     = "-NOAUTH Authentication required\r\n"
+	okReply          = "+OK\r\n"
+	pongReply        = "+PONG\r\n"
+	nullReply        = "$-1\r\n"
+	serverNoPassword = "-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?\r\n"
+	serverWrongPass  = "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+	noAuth           = "-NOAUTH Authentication required\r\n"
 	// serverNoAuth is what a redis-server says; the proxy's own text has no full stop, as twemproxy's.
 	serverNoAuth = "-NOAUTH Authentication required.\r\n"
 )
@@ -150,4 +152,13 @@ func (c *rawConn) exchange(send, want string) error {
 		return fmt.Errorf("%s: got %s and error %w, want %s", short(send), short(string(got[:n])), err, short(want))
 	}
 	return nil
+}
+
+// unknown is the bytes of the error for a command that nobody knows.
+func unknown(args ...string) string {
+	list := commandArgs{}
+	for _, arg := range args {
+		list = append(list, []byte(arg))
+	}
+	return string(resp.AppendUnknownCommand(nil, list))
 }

@@ -73,10 +73,14 @@ type Pool struct {
 	Timeout           time.Duration // of one request; 0 = wait for ever
 	ClientConnections int           // most clients at a time; 0 = no limit
 	ServerConnections int           // to each server and for each worker; at least 1
-	Preconnect        bool          // connect to the servers at start
-	TCPKeepalive      bool          // SO_KEEPALIVE on client and server sockets
-	RedisAuth         string        // password for clients and servers; "" = none
-	RedisDB           int           // database selected on server connections
+	// DedicatedConnections is how many connections to each server and for each worker may be lent to single clients; at least 1.
+	DedicatedConnections int
+	DedicatedTimeout     time.Duration // how long a client waits for one; 0 = as long as it wants
+	Preconnect           bool          // connect to the servers at start
+	TCPKeepalive         bool          // SO_KEEPALIVE on client and server sockets
+	RedisAuth            string        // password for clients and servers; "" = none
+	RedisDB              int           // database selected on server connections
+	Commands             *Commands     // what is refused, renamed and declared; nil = nothing
 }
 
 // Listen says where a pool accepts clients and how.

@@ -32,8 +32,11 @@ var poolKeys = []key[Pool]{
 	{"redis", (*reader).redis, func(p *Pool) string { return strconv.FormatBool(p.Protocol == Redis) }},
 	{"redis_auth", (*reader).redisAuth, func(p *Pool) string { return p.RedisAuth }},
 	integerKey("redis_db", atLeast(0), func(p *Pool) *int { return &p.RedisDB }),
+	{"commands", (*reader).commands, showCommands},
 	{"servers", (*reader).servers, nil},
 	integerKey("server_connections", atLeast(1), func(p *Pool) *int { return &p.ServerConnections }),
+	integerKey("dedicated_connections", atLeast(1), func(p *Pool) *int { return &p.DedicatedConnections }),
+	millisecondsKey("dedicated_timeout", atLeast(0), func(p *Pool) *time.Duration { return &p.DedicatedTimeout }),
 	booleanKey("preconnect", func(p *Pool) *bool { return &p.Preconnect }),
 	millisecondsKey("timeout", atLeast(0), func(p *Pool) *time.Duration { return &p.Timeout }),
 	sizeKey("server_buffer", sizeFrom(64<<10), func(p *Pool) *int { return &p.Limits.ServerBuffer }),
@@ -57,12 +60,14 @@ func isPoolKey(name string) bool {
 // defaultPool is a pool in which only the required keys are missing.
 func defaultPool(name string) Pool {
 	return Pool{
-		Name:              name,
-		Listen:            Listen{Backlog: 512},
-		Routing:           Routing{Hash: "fnv1a_64", Distribution: "ketama"},
-		Health:            Health{FailureLimit: 2, RetryTimeout: 30 * time.Second},
-		ServerConnections: 1,
-		Limits:            defaultLimits(),
+		Name:                 name,
+		Listen:               Listen{Backlog: 512},
+		Routing:              Routing{Hash: "fnv1a_64", Distribution: "ketama"},
+		Health:               Health{FailureLimit: 2, RetryTimeout: 30 * time.Second},
+		ServerConnections:    1,
+		DedicatedConnections: 1024,
+		DedicatedTimeout:     5 * time.Second,
+		Limits:               defaultLimits(),
 	}
 }
 
@@ -114,6 +119,9 @@ func (r *reader) readPool(key, value *yaml.Node, listeners map[Address]listener)
 	r.checkLimits(path, given, faulty, &pool)
 	if auth := given["redis_auth"]; auth != nil && pool.RedisAuth != "" && pool.Protocol != Redis && !faulty["redis"] {
 		r.fault(auth, path+".redis_auth", "only a redis pool has a password; add redis: true, or remove the key")
+	}
+	if commands := given["commands"]; commands != nil && pool.Protocol != Redis && !faulty["redis"] {
+		r.fault(commands, path+".commands", "only a redis pool has a list of commands; add redis: true, or remove the key")
 	}
 	if listen := given["listen"]; listen != nil && pool.Listen.Text != "" {
 		r.checkListener(path, listen, &pool, listeners)

@@ -156,6 +156,12 @@ func (p *Pool) Owner(hash uint32) int {
 	return p.view.Load().owners.Locate(hash)
 }
 
+// Home returns the index of the server that owns hash while all servers are in.
+// Unlike Owner's, its answer never changes.
+func (p *Pool) Home(hash uint32) int {
+	return p.whole.Locate(hash)
+}
+
 // In reports whether server is in, as far as Pick knows: it takes no server
 // back. It costs one atomic load.
 func (p *Pool) In(server int) bool {

@@ -54,8 +54,12 @@ func (c *client) accept(r *request, size int) {
 
 // answer hands over the complete response of r: flat, or what r has collected if that is nil. The request ends with it.
 func (w *worker) answer(r *request, flat []byte) {
-	if r.parent != nil {
+	switch {
+	case r.parent != nil:
 		w.fragmentAnswered(r, flat)
+		return
+	case r.errand != nil:
+		w.runErrand(r, flat)
 		return
 	}
 	c := r.client

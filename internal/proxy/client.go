@@ -16,26 +16,27 @@ type client struct {
 	cut      *intake  // the request that has come in part, nil between requests
 	unparsed *backlog // input that waits until less is held, nil unless stalled
 
-	held      int          // bytes held for the client, apart from its output
-	collected int          // of these: bytes of responses that are coming, or wait for their turn
-	large     *largeOutput // the largest response in the output, if that is large
-	expected  int32        // bytes that a response is expected to have
-	serial    uint32       // picks among several connections to a server
-	requests  int32        // in flight, also those that want no response
-	guessed   uint8        // how many responses what is expected is still a guess for
+	held      int    // bytes held for the client, apart from its output
+	collected int    // of these: bytes of responses that are coming, or wait for their turn
+	expected  int32  // bytes that a response is expected to have
+	serial    uint32 // picks among several connections to a server
+	requests  int32  // in flight, also those that want no response
+	guessed   uint8  // how many responses what is expected is still a guess for
 
-	alone         bool // its last request went to a connection for large ones
+	alone         bool // the next request waits until what is in flight is answered: it takes another connection than those before it
+	holding       bool // session has a request that waits to be dispatched
 	authenticated bool // knows the pool's password, or needs none
 	ended         bool // sends no more
 	leaving       bool // shall be closed after the responses that it waits for; its input is dropped
 	stalled       bool // not read from because it is above its mark, or a server connection is
 	resuming      bool // in the worker's list of clients to read from again
-	overflowed    bool // shall be closed: too much waits for it
+	overflowed    bool // shall be closed: too much waits for it, or it would miss messages
 	broken        bool // sent what is not the protocol
 	gone          bool
 
-	lastActive int64  // when it last sent something, or got a response
-	place      *place // in the crowd of a server connection, while it is in one
+	lastActive int64    // when it last sent something, or got a response
+	burden     *burden  // of a client that weighs heavily on others; nil for most
+	session    *session // what Redis keeps for a connection; nil until that differs from a new one's
 
 	previous, next *client // the worker's clients
 }
@@ -46,7 +47,11 @@ func (c *client) Opened() {}
 // Received takes what the client sent.
 func (c *client) Received(data []byte) {
 	c.lastActive = c.worker.loop.Now()
-	c.parse(data, input{whole: data})
+	if c.stalled {
+		c.hoard(data, input{whole: data})
+	} else {
+		c.parse(data, input{whole: data})
+	}
 	if c.worker.departure != nil {
 		c.takeLeave()
 	}
@@ -67,19 +72,33 @@ func (c *client) parse(data []byte, source input) {
 }
 
 func (c *client) stall(rest []byte, source input) {
-	if c.place == nil { // else its server counts it
+	if !c.crowded() && !c.waitsInTurn() { // else its server counts it, or it is no limit
 		c.hit(limitClientStall)
 	}
 	c.unparsed = c.worker.newBacklog()
 	c.worker.store(&c.unparsed.Buffer, rest, source)
 	c.stalled = true
 	c.conn.NotifyFlushed(true)
-	c.conn.Pause()
+	if !c.blocked() {
+		c.conn.Pause()
+	}
+}
+
+// blocked reports whether the client waits for a command that may take as long as it wants. It is read from meanwhile, so
+// that the proxy knows when it leaves.
+func (c *client) blocked() bool { return c.session != nil && c.session.blocked }
+
+// hoard keeps more input of a client that is stalled and read from.
+func (c *client) hoard(data []byte, source input) {
+	c.worker.store(&c.unparsed.Buffer, data, source)
+	if c.unparsed.Len() > c.mark() || !c.blocked() {
+		c.conn.Pause()
+	}
 }
 
 // relieve has the client read from again when enough of what it held is gone.
 func (c *client) relieve() {
-	if c.stalled && c.drained() {
+	if c.stalled && c.drained() || c.holding && c.requests == 0 {
 		c.callBack()
 	}
 }
@@ -98,7 +117,12 @@ func (c *client) resume() {
 		c.cutOff()
 		return
 	}
-	if !c.stalled {
+	if c.holding {
+		c.retry()
+	}
+	if !c.stalled || c.gone {
+		c.leaveIfIdle()
+		c.takeLeave()
 		return
 	}
 	chunks := &c.worker.loop.Chunks
@@ -125,6 +149,7 @@ func (c *client) resume() {
 // Flushed says that output has left.
 func (c *client) Flushed() {
 	c.relieve()
+	c.listenAgain()
 	c.takeLeave()
 }
 
@@ -136,6 +161,10 @@ func (c *client) EOF() {
 		c.dropCut()
 	}
 	c.ended = true
+	if c.blocked() {
+		c.sayGoodbye(true) // as Redis does; what the command would take is for others
+		return
+	}
 	c.leaveIfIdle()
 }
 
@@ -154,7 +183,7 @@ func (c *client) leave() {
 }
 
 func (c *client) leaveIfIdle() {
-	if (c.leaving || c.ended) && c.queue.oldest == nil && !c.gone {
+	if (c.leaving || c.ended) && c.queue.oldest == nil && !c.gone && !c.holding {
 		c.sayGoodbye(!c.broken)
 	}
 }
@@ -190,8 +219,8 @@ func (c *client) vanish() {
 	c.gone = true
 	c.leaving = true
 	w := c.worker
-	if c.place != nil {
-		c.place.conn.letGo(c)
+	if c.crowded() {
+		c.burden.conn.letGo(c)
 	}
 	for c.queue.oldest != nil {
 		r := c.queue.pop()
@@ -206,6 +235,9 @@ func (c *client) vanish() {
 	if c.unparsed != nil {
 		w.freeBacklog(c.unparsed)
 		c.unparsed = nil
+	}
+	if c.session != nil {
+		c.session.end(c)
 	}
 	c.dropCut()
 	c.pool.forget(c)

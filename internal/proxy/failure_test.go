@@ -21,7 +21,7 @@ func TestLackOfTheProxyEjectsNobody(t *testing.T) {
 		t.Run(tt.errno.Error(), func(t *testing.T) {
 			a := newArena(t, 1, redisLanguage{}, 2, 1, "  auto_eject_hosts: true\n  server_failure_limit: 1\n")
 			p := a.proxy.workers[0].pools[0]
-			conn := p.servers[0].open(0)
+			conn := p.servers[0].open(&p.servers[0].lane, 0, nil)
 			conn.conn.Close()
 			conn.Closed(tt.errno)
 			if ejected := p.stats.ServerEjects == 1; ejected != tt.eject {

@@ -14,7 +14,7 @@ func (s *serverConn) Opened() {
 	s.connected = true
 	s.server.stats.Connections++
 	var hello []byte
-	hello, s.greeting = s.server.pool.protocol.greeting()
+	hello, s.greeting = s.server.pool.protocol.greeting(s.identity)
 	if len(s.greeting) == 0 {
 		s.begin()
 		return

@@ -72,7 +72,7 @@ func (s *server) Expired() {
 	}
 	conn := s.lane.conns[0]
 	if conn == nil {
-		conn = s.open(0)
+		conn = s.open(&s.lane, 0, nil)
 	}
 	s.probing = conn
 	w.loop.Arm(&s.retry, until, s)

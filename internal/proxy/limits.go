@@ -142,17 +142,22 @@ func (c *client) drained() bool {
 	return c.held+c.conn.Unsent() <= c.mark()/2 && int(c.requests) <= c.pool.conf.Limits.ClientRequests/2 && !c.bound()
 }
 
-// bound reports whether the client has to wait whatever it holds: for room on a server connection, or for the response
-// to a large request, which a request on another connection would overtake.
-func (c *client) bound() bool { return c.place != nil || c.alone && c.requests > 0 }
+// bound reports whether the client has to wait whatever it holds: for room on a server connection, or for its turn.
+func (c *client) bound() bool { return c.crowded() || c.waitsInTurn() }
 
-// collect counts n more bytes of r's response that wait in the proxy; of a fragment, for its parent. Somebody wants it.
+// waitsInTurn reports whether the client's next request would overtake one that is in flight, or one that is held.
+func (c *client) waitsInTurn() bool { return c.holding || c.alone && c.requests > 0 }
+
+// collect counts n more bytes of r's response that wait in the proxy for a client; of a fragment, for its parent's.
 func (r *request) collect(n int) {
 	if r.parent != nil {
 		r = r.parent
 	}
-	r.collected += n
 	c := r.client
+	if c == nil {
+		return // an errand's
+	}
+	r.collected += n
 	c.held += n
 	c.collected += n
 	c.checkOverflow()
@@ -188,21 +193,15 @@ func (c *client) largestResponse() int {
 	return largest
 }
 
-// largeOutput is what the client knows of the largest response in its output.
-type largeOutput struct {
-	size int
-	end  uint64 // where it ends in the connection's stream
-}
-
 // largeBytes is from which size a response is remembered as large. Not to count smaller ones makes no difference that matters.
 const largeBytes = 16 << 10
 
 func (c *client) largestUnsent() int {
-	if c.large == nil {
+	if c.burden == nil {
 		return 0
 	}
-	if written := c.conn.Written(); c.large.end > written {
-		return int(min(uint64(c.large.size), c.large.end-written))
+	if written := c.conn.Written(); c.burden.largeEnd > written {
+		return int(min(uint64(c.burden.largeSize), c.burden.largeEnd-written))
 	}
 	return 0
 }
@@ -212,9 +211,7 @@ func (c *client) sendResponse(r *request) {
 	n := r.response.Len()
 	c.conn.SendBuffer(&r.response)
 	if n >= largeBytes && n > c.largestUnsent() {
-		if c.large == nil {
-			c.large = &largeOutput{}
-		}
-		*c.large = largeOutput{size: n, end: c.conn.Written() + uint64(c.conn.Unsent())}
+		at := c.needBurden()
+		at.largeSize, at.largeEnd = n, c.conn.Written()+uint64(c.conn.Unsent())
 	}
 }

@@ -123,7 +123,7 @@ func TestCrowdIsServedInTurn(t *testing.T) {
 		a.wait(100 * time.Millisecond)
 	}
 	conn := a.proxy.workers[0].pools[0].servers[0].lane.conns[0]
-	for c := conn.crowd.first; c != nil; c = c.place.next {
+	for c := conn.crowd.first; c != nil; c = c.burden.next {
 		order = append(order, int(c.serial))
 	}
 	for i := 1; i < len(order); i++ {
@@ -155,7 +155,7 @@ func TestClientsLeaveTheCrowd(t *testing.T) {
 	a.wait(time.Second)
 	conn := a.proxy.workers[0].pools[0].servers[0].lane.conns[0]
 	crowd := func() (n int) {
-		for c := conn.crowd.first; c != nil; c = c.place.next {
+		for c := conn.crowd.first; c != nil; c = c.burden.next {
 			n++
 		}
 		return n

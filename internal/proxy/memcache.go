@@ -5,7 +5,7 @@ import "nutmeg/internal/memcache"
 // memcacheProtocol is what the engine does for a pool of memcached servers. It has no state.
 type memcacheProtocol struct{}
 
-func (memcacheProtocol) greeting() ([]byte, []greeting) { return nil, nil }
+func (memcacheProtocol) greeting(*identity) ([]byte, []greeting) { return nil, nil }
 
 func (memcacheProtocol) probe() (string, uint8) { return "version\r\n", uint8(memcache.Version) }
 
@@ -35,6 +35,9 @@ func (p memcacheProtocol) request(c *client, data []byte, source input) int {
 	w.release(c, in)
 	return n
 }
+
+// again is for requests that are held, and none of these is.
+func (memcacheProtocol) again(*client, *message) { panic("BUG: a memcached request was held") }
 
 // boundCut applies the limits to a request that has not come whole. Once its line is there its size is known. What is
 // refused is not kept; the client goes on behind it.

@@ -143,29 +143,34 @@ type message struct {
 	rope    *buffer.Buffer
 	at      buffer.Cursor // in rope: ranges are mostly asked for from front to back
 	args    []resp.Span   // Redis: the arguments
+	sendAs  string        // Redis: what servers call the command; "" = what the client did
 	scratch []byte
 }
 
 // gather makes the message of a request whose last piece is at hand.
 func (w *worker) gather(c *client, in *intake, piece []byte, source input) *message {
 	m := &w.message
-	m.flat, m.rope, m.at = piece, nil, buffer.Cursor{}
+	m.flat, m.rope, m.at, m.sendAs = piece, nil, buffer.Cursor{}, ""
 	if c.cut == nil {
 		return m
 	}
 	w.store(&in.rope, piece, source)
-	m.rope = &in.rope
-	m.flat = nil
-	if first := in.rope.First(); len(first.Bytes()) == in.rope.Len() {
+	m.over(w, &in.rope)
+	return m
+}
+
+// over makes m the message that a rope holds.
+func (m *message) over(w *worker, rope *buffer.Buffer) {
+	m.flat, m.rope, m.at = nil, rope, buffer.Cursor{}
+	if first := rope.First(); len(first.Bytes()) == rope.Len() {
 		m.flat = first.Bytes()
-	} else if in.rope.Len() <= flattenBytes {
+	} else if rope.Len() <= flattenBytes {
 		w.flat = w.flat[:0]
 		for chunk := first; chunk != nil; chunk = chunk.Next() {
 			w.flat = append(w.flat, chunk.Bytes()...)
 		}
 		m.flat = w.flat
 	}
-	return m
 }
 
 // size is the number of bytes of the request.
@@ -207,7 +212,11 @@ func (m *message) sendRange(s *serverConn, start, end uint32) {
 
 // sendAll moves the whole request to a server connection.
 func (m *message) sendAll(s *serverConn) {
-	if m.rope == nil || m.flat != nil {
+	switch {
+	case m.sendAs != "":
+		m.sendRenamed(s)
+		return
+	case m.rope == nil || m.flat != nil:
 		s.append(m.flat)
 		return
 	}

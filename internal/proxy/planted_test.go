@@ -77,8 +77,8 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"a client above its mark is read from", "client.go",
-		"\tc.conn.NotifyFlushed(true)\n\tc.conn.Pause()\n",
-		"\tc.conn.NotifyFlushed(true)\n",
+		"\tif !c.blocked() {\n\t\tc.conn.Pause()\n\t}\n",
+		"",
 	},
 	{
 		"a client above its mark is forgotten", "limits.go",
@@ -96,7 +96,7 @@ var plantedBugs = []plantedBug{
 		"\tc.accept(r, n)\n\tconn.enqueue(r, n)\n\tif m.flat != nil && conn.appended%64 == 0 {\n\t\tconn.append(m.flat)\n\t\ttwin := c.worker.newRequest()\n\t\ttwin.expects = expects\n\t\tconn.enqueue(twin, n)\n\t}\n",
 	},
 	{
-		"a request takes any connection", "server.go",
+		"a request takes any connection", "lane.go",
 		"\t\ti = int(c.serial) % n\n",
 		"\t\ti = int(s.stats.Requests) % n\n",
 	},
@@ -156,7 +156,7 @@ var plantedBugs = []plantedBug{
 		"\tif w.index == 1 {\n\t\tfor _, l := range",
 	},
 	{
-		"a large request does not wait for those before it", "server.go",
+		"a large request does not wait for those before it", "lane.go",
 		"\tcase size > c.mark() && c.held == 0:\n",
 		"\tcase size > 2000:\n",
 	},

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"crypto/subtle"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,26 +14,27 @@ import (
 type redisProtocol struct {
 	password string
 	database int
-	hello    []byte
+	rules    *commandRules // nil if the configuration has none
+	hello    []byte        // of the pool's own connections
 	steps    []greeting
 }
 
-func newRedisProtocol(password string, database int) *redisProtocol {
-	p := &redisProtocol{password: password, database: database}
+func newRedisProtocol(password string, database int, rules *commandRules) *redisProtocol {
+	p := &redisProtocol{password: password, database: database, rules: rules}
 	if password != "" {
-		p.hello = resp.AppendCommand(p.hello, "AUTH", password)
+		p.hello = resp.AppendCommand(p.hello, rules.called("AUTH"), password)
 		p.steps = append(p.steps, greeting{name: "AUTH"}) // the server refuses what follows, and says why
 	}
 	if database != 0 {
-		p.hello = resp.AppendCommand(p.hello, "SELECT", strconv.Itoa(database))
+		p.hello = resp.AppendCommand(p.hello, rules.called("SELECT"), strconv.Itoa(database))
 		p.steps = append(p.steps, greeting{name: "SELECT", essential: true})
 	}
 	return p
 }
 
-func (p *redisProtocol) greeting() ([]byte, []greeting) { return p.hello, p.steps }
-
-func (p *redisProtocol) probe() (string, uint8) { return "*1\r\n$4\r\nPING\r\n", 0 }
+func (p *redisProtocol) probe() (string, uint8) {
+	return string(resp.AppendCommand(nil, p.rules.called("PING"))), 0
+}
 
 func (p *redisProtocol) tooManyClients() string { return "-ERR max number of clients reached\r\n" }
 
@@ -118,37 +118,49 @@ func (p *redisProtocol) breakOff(c *client, err error) {
 	c.leave()
 }
 
+// again dispatches a request that was held.
+func (p *redisProtocol) again(c *client, m *message) {
+	p.dispatch(c, m, &resp.Request{Args: m.args})
+}
+
 // dispatch sends a whole request on its way.
 func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 	if m.Len() == 0 {
 		return
 	}
 	cmd := command.Lookup(m.Arg(0))
-	if cmd == nil && isOwn(m.Arg(0)) {
-		p.own(c, m, request)
-		return
-	}
-	if cmd == nil {
-		p.refuse(c, "ERR unknown command '%s'", printable(m.Arg(0)))
-		return
-	}
-	act := actions[cmd.ID]
-	if act == actSubcommand && m.Len() > 1 {
-		if sub := cmd.Subcommand(m.Arg(1)); sub != nil {
-			cmd, act = sub, actions[sub.ID]
+	if cmd == nil || len(cmd.Subcommands) > 0 || p.rules != nil {
+		if cmd == nil && isOwn(m.Arg(0)) {
+			p.own(c, m, request)
+			return
+		}
+		if cmd = p.resolve(c, m, cmd); cmd == nil {
+			c.spoil()
+			return
 		}
 	}
-	if !cmd.ArityOK(m.Len()) && act != actUnsupported {
-		p.refuse(c, "ERR wrong number of arguments for '%s' command", cmd.Name)
+	if !cmd.ArityOK(m.Len()) {
+		c.spoil()
+		p.wrongArity(c, cmd)
 		return
 	}
-	if p.strange(c) && act != actAuth && act != actQuit && act != actUnsupported {
+	act := actionFor(cmd)
+	if p.strange(c) && !cmd.Flags.Has(command.NoAuth) && act != actUnsupported {
+		c.spoil()
 		c.reply([]byte(resp.NoAuth))
 		return
 	}
-	if c.worker.pressure == pressureStarved && act != actPing && act != actAuth && act != actQuit && c.worker.starving() {
+	if p.rules.denies(cmd) {
+		c.spoil()
+		p.denied(c, cmd)
+		return
+	}
+	if c.worker.pressure == pressureStarved && act != actPing && !cmd.Flags.Has(command.NoAuth) && c.worker.starving() {
 		c.hit(limitMemoryRefuse)
-		p.refuse(c, errOutOfMemory)
+		p.reject(c, errOutOfMemory)
+		return
+	}
+	if c.session != nil && p.stateTakes(c, m, cmd, act) {
 		return
 	}
 	switch act {
@@ -168,10 +180,6 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		p.forwardToAll(c, m, cmd)
 	case actScan:
 		p.scan(c, m, request)
-	case actChannel:
-		p.forwardChannel(c, m, m.Arg(1))
-	case actReadStreams:
-		p.readStreams(c, m, cmd)
 	case actOneServer:
 		p.forwardToOnly(c, m, cmd)
 	case actNoCluster:
@@ -183,12 +191,10 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 	case actEcho:
 		c.worker.scratch = resp.AppendBulk(c.worker.scratch[:0], m.Arg(1))
 		c.reply(c.worker.scratch)
-	case actAuth:
-		p.auth(c, m)
-	case actQuit:
-		c.leave()
+	case actOwn:
+		handlers[cmd.ID](p, c, m, cmd)
 	default:
-		p.refuse(c, "ERR unknown command '%s': nutmeg does not support it", printable(m.Arg(0)))
+		p.reject(c, "ERR unknown command '%s': nutmeg does not support it", printable(m.Arg(0)))
 	}
 }
 
@@ -196,36 +202,18 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 var placeholder = []byte("placeholder")
 
 func (p *redisProtocol) ping(c *client, m *message) {
-	switch m.Len() {
-	case 1:
+	switch {
+	case m.Len() <= 2 && c.subscribed() && c.version() == 2:
+		p.pongInSubscription(c, m)
+	case m.Len() == 1:
 		c.reply([]byte(resp.Pong))
-	case 2:
+	case m.Len() == 2:
 		c.worker.scratch = resp.AppendBulk(c.worker.scratch[:0], m.Arg(1))
 		c.reply(c.worker.scratch)
 	default:
-		p.refuse(c, "ERR wrong number of arguments for '%s' command", "ping")
+		p.wrongArity(c, command.Lookup(m.Arg(0)))
 	}
 }
-
-// auth checks a client's password. The pool has one, which is also the one for its servers.
-func (p *redisProtocol) auth(c *client, m *message) {
-	switch {
-	case m.Len() > 3:
-		p.refuse(c, "ERR syntax error")
-	case p.password == "":
-		c.reply([]byte(resp.NoPassword))
-	case m.Len() == 3 && string(m.Arg(1)) != "default",
-		subtle.ConstantTimeCompare(m.Arg(m.Len()-1), []byte(p.password)) != 1:
-		c.authenticated = false
-		c.reply([]byte(resp.WrongPassword))
-	default:
-		c.authenticated = true
-		c.reply([]byte(resp.OK))
-	}
-}
-
-// strange reports whether the client has still to give a password. A reload may have taken the pool's away.
-func (p *redisProtocol) strange(c *client) bool { return !c.authenticated && p.password != "" }
 
 // refuse answers with an error; the connection lives on.
 func (p *redisProtocol) refuse(c *client, format string, args ...any) {
@@ -246,29 +234,33 @@ func (p *redisProtocol) forwardKey(c *client, m *message, key []byte) {
 
 // forwardKeys sends a request of several keys to the server that has them all.
 func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command) {
+	if sv, _ := p.locate(c, m, cmd); sv != nil {
+		c.forward(m, sv, 0)
+	}
+}
+
+// locate finds the server that has all keys of a request, and the argument that is the first of them. It returns nil if it has
+// refused the request.
+func (p *redisProtocol) locate(c *client, m *message, cmd *command.Command) (sv *server, at int) {
 	w := c.worker
 	positions, err := cmd.AppendKeys(w.positions[:0], m)
 	w.positions = positions[:0]
-	if err != nil {
-		p.refuse(c, "ERR %s", err)
-		return
-	}
-	if len(positions) > c.pool.conf.Limits.RequestKeys {
+	switch {
+	case err != nil:
+		return c.pool.servers[0], 0 // which refuses it, too, in words that clients know
+	case len(positions) > c.pool.conf.Limits.RequestKeys:
 		p.tooManyKeys(c)
-		return
-	}
-	if len(positions) == 0 && len(c.pool.servers) == 1 {
-		p.forwardKey(c, m, placeholder)
-		return
-	}
-	if len(positions) == 0 {
+		return nil, 0
+	case len(positions) == 0 && len(c.pool.servers) == 1:
+		return c.pool.servers[0], 0
+	case len(positions) == 0:
 		p.refuse(c, "ERR '%s' without a key cannot be routed; name a key whose server shall run it", cmd.Name)
-		return
+		return nil, 0
 	}
 	first := c.pool.pick(m.Arg(positions[0]))
 	if first == nil {
 		c.replyFailure(failRefused)
-		return
+		return nil, 0
 	}
 	for _, i := range positions[1:] {
 		if c.pool.random {
@@ -276,10 +268,10 @@ func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command)
 		}
 		if sv := c.pool.pick(m.Arg(i)); sv != first && sv != nil {
 			p.crossShard(c, m, positions[0], i)
-			return
+			return nil, 0
 		}
 	}
-	c.forward(m, first, 0)
+	return first, positions[0]
 }
 
 func (p *redisProtocol) crossShard(c *client, m *message, i, j int) {
@@ -288,11 +280,11 @@ func (p *redisProtocol) crossShard(c *client, m *message, i, j int) {
 		"give them a common hash tag (hash_tag in the pool's configuration)", one, printable(m.Arg(j)))
 }
 
-// response takes a response of protocol version 2: nobody has asked for another, and a push would be taken for the
+// response takes a response. Where nobody has asked for version 3 it is of version 2: a push would be taken for the
 // response of the oldest request.
 func (p *redisProtocol) response(s *serverConn, data []byte) (n int, done bool, err error) {
 	n, done, err = s.redis.Parse(data)
-	if done && err == nil {
+	if done && err == nil && !s.pushes {
 		switch s.redis.Kind() {
 		case resp.SimpleString, resp.SimpleError, resp.Integer, resp.BulkString, resp.Array:
 		default:

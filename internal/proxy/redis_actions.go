@@ -17,15 +17,12 @@ const (
 	actAll                // to all servers; one response by a rule
 	actInfo               // likewise, and the proxy's own section
 	actScan               // to one server after the other
-	actChannel            // to the server of a channel's name
-	actReadStreams        // to the server that has all its keys, unless it blocks
 	actOneServer          // to the server of a pool of one
 	actNoCluster          // answered like a server that is not part of a cluster
 	actRefused            // refused for the reason of its row
 	actPing
 	actEcho
-	actAuth
-	actQuit
+	actOwn // code of its own: see stateRows
 
 	numActions
 )
@@ -46,6 +43,9 @@ func buildActions() []action {
 }
 
 func actionOf(cmd *command.Command) action {
+	if stateRows[cmd.Name].run != nil {
+		return actOwn
+	}
 	if r, ok := rowOf(cmd); ok {
 		return r.act
 	}
@@ -54,10 +54,6 @@ func actionOf(cmd *command.Command) action {
 		return actPing
 	case "echo":
 		return actEcho
-	case "auth":
-		return actAuth
-	case "quit":
-		return actQuit
 	}
 	switch {
 	case len(cmd.Keys) == 0 && len(cmd.Subcommands) > 0:

@@ -123,52 +123,6 @@ func (p *redisProtocol) refuseFor(c *client, cmd *command.Command) {
 	p.refuse(c, "ERR nutmeg does not run '%s': %s%s", cmd.Name, rowByID[cmd.ID].note, way)
 }
 
-// forwardChannel sends a request to the server of a channel. Also in a pool whose keys have no server of their own it is
-// always the same one, or a message would miss those who subscribed elsewhere.
-func (p *redisProtocol) forwardChannel(c *client, m *message, channel []byte) {
-	sv := c.pool.pickChannel(channel)
-	if sv == nil {
-		c.replyFailure(failRefused)
-		return
-	}
-	c.forward(m, sv, 0)
-}
-
-// pickChannel returns the server of a channel, nil if all servers are ejected.
-func (p *workerPool) pickChannel(channel []byte) *server {
-	i, ok := p.health.Pick(p.health.Hash(channel), p.worker.loop.Now(), p.worker.index)
-	if !ok {
-		return nil
-	}
-	return p.servers[i]
-}
-
-// readStreams sends XREAD and XREADGROUP to the server of their keys, unless they may block it.
-func (p *redisProtocol) readStreams(c *client, m *message, cmd *command.Command) {
-	if blocks(m) {
-		p.refuse(c, "ERR unknown command '%s': nutmeg does not support it with BLOCK", printable(m.Arg(0)))
-		return
-	}
-	p.forwardKeys(c, m, cmd)
-}
-
-// blocks reports whether an XREAD or XREADGROUP has the option BLOCK.
-func blocks(m *message) bool {
-	for i := 1; i < m.Len(); i++ {
-		switch {
-		case isWord(m.Arg(i), "BLOCK"):
-			return true
-		case isWord(m.Arg(i), "COUNT"):
-			i++
-		case isWord(m.Arg(i), "GROUP"):
-			i += 2
-		case isWord(m.Arg(i), "STREAMS"):
-			return false
-		}
-	}
-	return false
-}
-
 // isWord reports whether arg is the upper-case word, in any case.
 func isWord(arg []byte, word string) bool {
 	if len(arg) != len(word) {

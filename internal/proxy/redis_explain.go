@@ -1,6 +1,10 @@
 package proxy
 
-import "nutmeg/internal/command"
+import (
+	"cmp"
+
+	"nutmeg/internal/command"
+)
 
 // actionTexts say in a few words what becomes of a request: in a pool of one server, and in one of several.
 var actionTexts = [numActions]struct{ one, many string }{
@@ -15,21 +19,21 @@ var actionTexts = [numActions]struct{ one, many string }{
 	actAll:         {"as it is", "to all servers: "},
 	actInfo:        {"as it is", "to all servers: "},
 	actScan:        {"as it is", "to one server after the other, with cursors of the pool"},
-	actChannel:     {"as it is", "to the server of the channel's name"},
-	actReadStreams: {"as it is, without BLOCK", "to the server of its keys, if they have the same one, without BLOCK"},
 	actOneServer:   {"as it is", "refused"},
 	actNoCluster:   {"answered as by a server that is no cluster's", "likewise"},
 	actRefused:     {"refused", "refused"},
 	actPing:        {"answered by the proxy", "answered by the proxy"},
 	actEcho:        {"answered by the proxy", "answered by the proxy"},
-	actAuth:        {"answered by the proxy", "answered by the proxy"},
-	actQuit:        {"answered by the proxy", "answered by the proxy"},
 }
 
 // explain says for the documentation what is done with a command: in a pool of one server, in one of several, and what
 // else is good to know.
 func explain(cmd *command.Command) (one, many, note string) {
 	act, r := actions[cmd.ID], &rowByID[cmd.ID]
+	if act == actOwn {
+		row := stateRows[cmd.Name]
+		return row.one, cmp.Or(row.many, row.one), row.note
+	}
 	one, many, note = actionTexts[act].one, actionTexts[act].many, r.note
 	if act == actAll || act == actInfo {
 		many += r.rule.Text()

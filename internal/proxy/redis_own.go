@@ -147,8 +147,9 @@ func (p *redisProtocol) fitsOneServer(cmd *command.Command, m *message, args int
 			return false
 		}
 	}
-	if actions[cmd.ID] == actReadStreams {
-		return !blocks(m)
+	if cmd.Name == "xread" || cmd.Name == "xreadgroup" {
+		_, blocks := blocksFor(m, cmd)
+		return !blocks
 	}
 	return forOneServer(cmd)
 }
@@ -158,11 +159,11 @@ func (p *redisProtocol) fitsOneServer(cmd *command.Command, m *message, args int
 func forOneServer(cmd *command.Command) bool {
 	switch cmd.Name {
 	case "client|list", "client|kill", "client|pause", "client|unpause", "client|unblock", "client|help",
-		"replicaof", "slaveof", "failover", "debug":
+		"replicaof", "slaveof", "failover", "debug", "publish", "spublish":
 		return true
 	}
 	switch actions[cmd.ID] {
-	case actKey, actKeys, actSplitArray, actSplitSum, actSplitPairs, actAnywhere, actAll, actInfo, actScan, actChannel,
+	case actKey, actKeys, actSplitArray, actSplitSum, actSplitPairs, actAnywhere, actAll, actInfo, actScan,
 		actOneServer, actPing, actEcho:
 		return true
 	}

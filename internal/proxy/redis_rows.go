@@ -19,20 +19,16 @@ type row struct {
 // rows are by name. Commands that are not here go by their keys, or are refused.
 var rows = map[string]row{
 	// The data.
-	"dbsize":     {act: actAll, rule: merge.Sum},
-	"keys":       {act: actAll, rule: merge.Concat, note: "in the order of the servers"},
-	"randomkey":  {act: actAll, rule: merge.RandomNonNull, note: "a small server's keys come as often as a large one's"},
-	"scan":       {act: actScan, note: "a cursor is refused when the pool's servers have changed"},
-	"flushall":   {act: actAll, rule: merge.AllSucceeded, whole: true},
-	"flushdb":    {act: actAll, rule: merge.AllSucceeded, whole: true},
-	"swapdb":     {act: actAll, rule: merge.AllSucceeded, whole: true},
-	"migrate":    {act: actOneServer, note: "it takes keys away from the server that the proxy looks for them at"},
-	"xread":      {act: actReadStreams},
-	"xreadgroup": {act: actReadStreams},
+	"dbsize":    {act: actAll, rule: merge.Sum},
+	"keys":      {act: actAll, rule: merge.Concat, note: "in the order of the servers"},
+	"randomkey": {act: actAll, rule: merge.RandomNonNull, note: "a small server's keys come as often as a large one's"},
+	"scan":      {act: actScan, note: "a cursor is refused when the pool's servers have changed"},
+	"flushall":  {act: actAll, rule: merge.AllSucceeded, whole: true},
+	"flushdb":   {act: actAll, rule: merge.AllSucceeded, whole: true},
+	"swapdb":    {act: actAll, rule: merge.AllSucceeded, whole: true},
+	"migrate":   {act: actOneServer, note: "it takes keys away from the server that the proxy looks for them at"},
 
 	// Channels.
-	"publish":              {act: actChannel},
-	"spublish":             {act: actChannel},
 	"pubsub|channels":      {act: actAll, rule: merge.Union},
 	"pubsub|numpat":        {act: actAll, rule: merge.Max, note: "patterns are subscribed to on every server"},
 	"pubsub|numsub":        {act: actAll, rule: merge.SumByName},

@@ -11,7 +11,7 @@ import (
 // splitPairs splits a request of keys and values.
 func (p *redisProtocol) splitPairs(c *client, m *message, request *resp.Request, cmd *command.Command) {
 	if m.Len()%2 == 0 {
-		p.refuse(c, "ERR wrong number of arguments for '%s' command", cmd.Name)
+		p.wrongArity(c, cmd)
 		return
 	}
 	p.split(c, m, request, cmd, mergeOK, 2)
@@ -54,7 +54,7 @@ func (p *redisProtocol) split(c *client, m *message, request *resp.Request, cmd 
 	f.bear(c, m.size())
 	for i, child := range f.children {
 		w.scratch = resp.AppendArray(w.scratch[:0], 1+int(child.keys)*step)
-		w.scratch = resp.AppendBulk(w.scratch, cmd.Name)
+		w.scratch = resp.AppendBulk(w.scratch, m.nameFor(cmd))
 		w.childConns[i].append(w.scratch)
 	}
 	for i, owner := range f.owners {

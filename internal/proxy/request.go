@@ -15,6 +15,7 @@ type request struct {
 	silent *client  // who sent a request that wants no response; it may have left
 	parent *request // a fragment's parent
 	family *family  // a parent's fragments and how to merge them
+	errand errand   // what else its response is for; nil for nearly all
 
 	next   *request // behind it in its client's queue
 	behind *request // behind it in its connection's queue
@@ -24,6 +25,9 @@ type request struct {
 	done     bool // response is complete
 	failed   bool // response is an error that stands in for a server's response
 	probe    bool // the proxy's own question whether the server is well
+	patient  bool // it may block: the time-out is not for it
+
+	cause *failure // of failed
 
 	charge    int // bytes that count as held for the client, from the beginning
 	collected int // bytes of the response, of its fragments too, that count likewise
@@ -46,6 +50,9 @@ func (r *request) wanted() bool {
 	}
 	return r.client != nil
 }
+
+// kept reports whether the response is collected while it is coming.
+func (r *request) kept() bool { return r.errand != nil || r.wanted() }
 
 // requestOverhead is what a request in flight costs besides its bytes.
 const requestOverhead = 256

@@ -67,20 +67,25 @@ func (r *resolver) Expired() {
 
 // connected reports whether there is a connection that requests can take.
 func (s *server) connected() bool {
-	return slices.ContainsFunc(s.lane.conns, func(conn *serverConn) bool { return conn != nil && conn.connected })
+	for conn := range s.shared() {
+		if conn.connected {
+			return true
+		}
+	}
+	return false
 }
 
 // resolved replaces connections to addresses that are not the server's any more.
 func (s *server) resolved(ips []netip.Addr) {
-	for _, conn := range s.lane.conns {
-		if conn == nil || !conn.connected {
+	for conn := range s.shared() {
+		if !conn.connected {
 			continue
 		}
 		peer, err := netip.ParseAddrPort(conn.conn.Peer())
 		if err == nil && !slices.Contains(ips, peer.Addr()) {
 			s.pool.worker.log.Info("server moves to another address", "pool", s.pool.name(), "server", s.conf.Name,
 				"from", peer.Addr().String(), "to", ips)
-			s.renewLane()
+			s.renewLanes()
 			return
 		}
 	}

@@ -20,9 +20,12 @@ type server struct {
 	stats   *stats.Server
 	retry   evloop.Timer // of a server that is out: when to probe it, or to give the probe up
 	probing *serverConn  // which has a probe to answer
-	lane    lane
-	era     int  // of the lane: later ones of the pool have larger ones
-	ended   bool // not in the configuration any more
+	lane    lane         // of clients with the pool's own identity
+	lanes   []*lane      // of the others, by the identity's index; nil where there is none
+	era     int          // of the lanes: later ones of the pool have larger ones
+	ended   bool         // not in the configuration any more
+
+	dedicated dedicated
 
 	loggedAt   int64 // when a failure was last logged
 	suppressed int   // failures since then that were not
@@ -30,10 +33,12 @@ type server struct {
 
 func newServer(p *workerPool, conf *config.Server) *server {
 	p.eras++
-	return &server{
+	s := &server{
 		pool: p, lane: newLane(p.conf.ServerConnections), era: p.eras,
 		address: evloop.Address{Host: conf.Address.Host, Port: conf.Address.Port, Path: conf.Address.Path},
 	}
+	s.dedicated.server = s
+	return s
 }
 
 // findServer returns the server of a list that conf means.
@@ -46,67 +51,6 @@ func findServer(list []*server, conf *config.Server) *server {
 	return nil
 }
 
-// lane is the server connections of one worker to one server that share a session state. There is one state yet: the
-// pool's database and password.
-type lane struct {
-	// conns are as many as configured, and behind them one for large requests, which would keep all others waiting for
-	// as long as they take to be sent. nil where none is open.
-	conns []*serverConn
-}
-
-func newLane(connections int) lane { return lane{conns: make([]*serverConn, connections+1)} }
-
-// renewLane has requests take new connections from now on. These wait until the old ones have nothing more to do, so that
-// no request overtakes an earlier one of the same client.
-func (s *server) renewLane() {
-	s.retire()
-	s.pool.eras++
-	s.era = s.pool.eras
-	s.lane = newLane(s.pool.conf.ServerConnections)
-}
-
-// retire has all connections close when they have nothing more to do.
-func (s *server) retire() {
-	for _, conn := range s.lane.conns {
-		if conn != nil {
-			conn.retire()
-		}
-	}
-}
-
-// connFor returns the connection that a client's request of a size goes to. It opens it if need be.
-//
-// A client's requests all take the same connection, so that they stay in order. A request above the mark of what may be
-// held for the client takes the one for large requests if nothing else of the client is on its way: it is alone
-// then until its response has come.
-func (s *server) connFor(c *client, size int) *serverConn {
-	i, n := 0, len(s.lane.conns)-1
-	switch {
-	case size > c.mark() && c.held == 0:
-		i = n
-	case n > 1:
-		i = int(c.serial) % n
-	}
-	c.alone = i == n
-	if conn := s.lane.conns[i]; conn != nil {
-		return conn
-	}
-	return s.open(i)
-}
-
-func (s *server) open(slot int) *serverConn {
-	w := s.pool.worker
-	conn := &serverConn{worker: w, server: s, slot: slot, era: s.era, large: slot == len(s.lane.conns)-1}
-	w.keepConn(conn)
-	s.lane.conns[slot] = conn
-	w.stats.TotalConnections++
-	if timeout := s.pool.timeout; timeout > 0 {
-		w.loop.Arm(&conn.timer, w.loop.Now()+timeout, conn)
-	}
-	w.loop.Dial(&conn.conn, s.address, evloop.SocketOptions{KeepAlive: s.pool.conf.TCPKeepalive}, conn)
-	return conn
-}
-
 // follows reports whether a retired connection that is earlier than s leads to the same place: what it has in flight comes
 // first. It may be of another server of the configuration, one that got another name since, or was removed and came back.
 func (s *serverConn) follows() bool {
@@ -115,7 +59,7 @@ func (s *serverConn) follows() bool {
 		return false
 	}
 	for conn := p.worker.conns; conn != nil; conn = conn.next {
-		if conn.slot < 0 && conn.era < s.era && conn.server.sharesPlace(s.server) {
+		if conn.slot == slotRetired && conn.era < s.era && conn.server.sharesPlace(s.server) {
 			return true
 		}
 	}
@@ -184,11 +128,11 @@ func (s *server) count(cause *failure, connected bool) {
 
 // refuse answers r, which has no response, with the cause.
 func (w *worker) refuse(r *request, p *workerPool, cause *failure) {
-	if r.client == nil && r.parent == nil {
+	r.failed, r.cause = true, cause
+	if r.client == nil && r.parent == nil && r.errand == nil {
 		w.answer(r, nil)
 		return
 	}
-	r.failed = true
 	if r.parent == nil {
 		p.stats.ForwardError++
 	}

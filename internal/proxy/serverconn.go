@@ -14,14 +14,21 @@ type serverConn struct {
 	conn   evloop.Conn
 	worker *worker
 	server *server
-	slot   int  // in its lane; -1 when it is retired
+	lane   *lane
+	slot   int  // in its lane, or one of those below
 	era    int  // of its lane
 	large  bool // is its lane's for large requests, which is closed when there are none
+
+	identity *identity // what it begins with; nil is the pool's own
+	owner    *client   // of a dedicated connection: who has it; nil while nobody does
+	listens  bool      // has subscriptions, or had
+	pushes   bool      // the server may send what is no response
 
 	previous, next *serverConn // the worker's connections
 
 	queue    connQueue
 	pending  int           // requests in the queue
+	heard    buffer.Buffer // what has come of a message, on a connection that listens
 	waiting  buffer.Buffer // requests that came before the connection was ready
 	appended uint64        // bytes ever put into the output, or into waiting
 	timer    evloop.Timer
@@ -42,6 +49,12 @@ type serverConn struct {
 	ready        bool
 	dead         bool
 }
+
+// Slots of connections that are in no lane.
+const (
+	slotRetired   = -1 // it was in one, and closes when it has nothing more to do
+	slotDedicated = -2
+)
 
 // output is where requests go: held back until the connection is ready.
 func (s *serverConn) output() *buffer.Buffer {
@@ -91,7 +104,7 @@ func (s *serverConn) Expired() {
 		case !s.connected || len(s.greeting) > 0: // nobody waits for it yet; who comes shall not find it hanging
 			s.conn.Close()
 			s.fail(failTimedOut)
-		case s.large && s.ready:
+		case s.large && s.ready, s.slot == slotDedicated && s.owner == nil:
 			s.close()
 		}
 		return
@@ -109,19 +122,22 @@ func (s *serverConn) Expired() {
 
 func (s *serverConn) shortenDeadlines(latest int64) {
 	for r := s.queue.oldest; r != nil; r = r.behind {
-		if r.deadline == 0 || r.deadline > latest {
+		if !r.patient && (r.deadline == 0 || r.deadline > latest) {
 			r.deadline = latest
 		}
 	}
-	if oldest := s.queue.oldest; oldest != nil {
+	if oldest := s.queue.oldest; oldest != nil && oldest.deadline != 0 {
 		s.worker.loop.Arm(&s.timer, oldest.deadline, s)
 	}
 }
 
 // retire takes the connection out of its lane. It is closed when the requests that it has are answered.
 func (s *serverConn) retire() {
-	s.server.lane.conns[s.slot] = nil
-	s.slot = -1
+	if s.slot < 0 {
+		return // it is already, or its owner has it
+	}
+	s.lane.conns[s.slot] = nil
+	s.slot = slotRetired
 	s.server.pool.retired++
 	if s.queue.oldest == nil {
 		s.close()
@@ -150,6 +166,7 @@ func (s *serverConn) Received(data []byte) {
 		switch {
 		case len(s.greeting) > 0:
 			s.greeted(piece, done)
+		case s.pushes && s.overheard(piece, done, input{whole: whole}):
 		case s.queue.oldest == nil:
 			s.conn.Close()
 			s.worker.logServer(s.server, "server sent a response that nobody asked for")
@@ -157,7 +174,7 @@ func (s *serverConn) Received(data []byte) {
 		case done:
 			s.responded(piece)
 		default:
-			if r := s.queue.oldest; r.wanted() {
+			if r := s.queue.oldest; r.kept() {
 				s.worker.store(&r.response, piece, input{whole: whole})
 				r.collect(len(piece))
 			}
@@ -199,9 +216,12 @@ func (s *serverConn) responded(piece []byte) {
 
 // rest says that the connection has nothing to do.
 func (s *serverConn) rest() {
-	if s.slot < 0 {
+	switch {
+	case s.slot == slotRetired:
 		s.close()
-	} else if s.large {
+	case s.slot == slotDedicated:
+		s.giveBack()
+	case s.large:
 		s.worker.loop.Arm(&s.timer, s.worker.loop.Now()+largeIdle, s)
 	}
 }
@@ -227,12 +247,16 @@ func (s *serverConn) fail(cause *failure) {
 	w, sv := s.worker, s.server
 	w.loop.Disarm(&s.timer)
 	s.waiting.Reset(s.chunks())
+	s.heard.Reset(s.chunks())
 	s.relieve()
 	w.dropConn(s)
-	if s.slot >= 0 {
-		sv.lane.conns[s.slot] = nil
-	} else {
+	switch {
+	case s.slot >= 0:
+		s.lane.conns[s.slot] = nil
+	case s.slot == slotRetired:
 		sv.outlived()
+	default:
+		sv.dedicated.lost(s)
 	}
 	sv.count(cause, s.connected)
 

@@ -15,11 +15,27 @@ type crowd struct {
 	listed      bool        // is in that list
 }
 
-// place is where a client stands in a crowd. Few ever do, so clients have no room for it.
-type place struct {
-	conn           *serverConn
+// burden is what is known of a client that weighs heavily on the proxy or a server. Few ever do, so others have no room for it.
+type burden struct {
+	// Where it stands in a crowd.
+	conn           *serverConn // nil: in none
 	previous, next *client
+
+	// The largest response in its output, if that is large.
+	largeSize int
+	largeEnd  uint64 // where it ends in the connection's stream
 }
+
+// needBurden returns the client's burden, which it has from now on.
+func (c *client) needBurden() *burden {
+	if c.burden == nil {
+		c.burden = &burden{}
+	}
+	return c.burden
+}
+
+// crowded reports whether the client stands in a crowd.
+func (c *client) crowded() bool { return c.burden != nil && c.burden.conn != nil }
 
 // crowded reports whether the clients that send to the connection are to be held back.
 func (s *serverConn) crowded() bool {
@@ -52,14 +68,15 @@ func (s *serverConn) refuse(key string) *failure {
 
 // holdBack stops reading from a client that has sent to the crowded connection.
 func (s *serverConn) holdBack(c *client) {
-	if c == nil || c.gone || c.place != nil {
+	if c == nil || c.gone || c.crowded() {
 		return
 	}
-	c.place = &place{conn: s, previous: s.crowd.last}
+	at := c.needBurden()
+	at.conn, at.previous, at.next = s, s.crowd.last, nil
 	if s.crowd.last == nil {
 		s.crowd.first = c
 	} else {
-		s.crowd.last.place.next = c
+		s.crowd.last.burden.next = c
 	}
 	s.crowd.last = c
 	s.conn.NotifyFlushed(true)
@@ -69,18 +86,18 @@ func (s *serverConn) holdBack(c *client) {
 
 // letGo takes a client out of the crowd.
 func (s *serverConn) letGo(c *client) {
-	at := c.place
+	at := c.burden
 	if at.previous == nil {
 		s.crowd.first = at.next
 	} else {
-		at.previous.place.next = at.next
+		at.previous.burden.next = at.next
 	}
 	if at.next == nil {
 		s.crowd.last = at.previous
 	} else {
-		at.next.place.previous = at.previous
+		at.next.burden.previous = at.previous
 	}
-	c.place = nil
+	at.conn, at.previous, at.next = nil, nil, nil
 	if s.crowd.first == nil {
 		s.conn.NotifyFlushed(false)
 	}

@@ -14,14 +14,15 @@ type language interface {
 	// protocol is a line of configuration.
 	protocol() string
 	// newSession is the server's side of one connection.
-	newSession() session
+	newSession() executor
 	// newReader cuts a client's input into responses.
 	newReader() responseReader
 	// hello, next, rubbish make up a client's request: they append it to dst and say in o what it was.
 	hello(c *simClient, dst []byte, o *op) []byte
 	next(c *simClient, dst []byte, o *op) []byte
 	rubbish(c *simClient, dst []byte, o *op) []byte
-	quit(dst []byte) []byte
+	// quit has the client end the conversation.
+	quit(c *simClient)
 	// check says what is wrong with the response to o, which is no failure.
 	check(c *simClient, o *op, response []byte) string
 	// isFailure recognises an error that a client may get when servers fail.
@@ -100,6 +101,7 @@ const (
 	opDeleteSilently
 	opVersion
 	opVerbosity
+	opQuit
 	opRubbish // not the protocol; the proxy closes
 )
 

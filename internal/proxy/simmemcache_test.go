@@ -31,7 +31,7 @@ type memcacheSession struct {
 	bytes   []byte
 }
 
-func (memcacheLanguage) newSession() session { return &memcacheSession{} }
+func (memcacheLanguage) newSession() executor { return &memcacheSession{} }
 
 func (c *memcacheSession) feed(s *simServer, data, out []byte) ([]byte, error) {
 	for len(data) > 0 {
@@ -296,7 +296,7 @@ func (memcacheLanguage) rubbish(_ *simClient, dst []byte, o *op) []byte {
 	return append(dst, "get x\n"...)
 }
 
-func (memcacheLanguage) quit(dst []byte) []byte { return append(dst, "quit\r\n"...) }
+func (memcacheLanguage) quit(c *simClient) { c.SendString("quit\r\n") }
 
 func (l memcacheLanguage) check(c *simClient, o *op, response []byte) string {
 	switch o.kind {

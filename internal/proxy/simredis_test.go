@@ -42,7 +42,7 @@ type redisSession struct {
 	known   bool // the password was given
 }
 
-func (redisLanguage) newSession() session { return &redisSession{} }
+func (redisLanguage) newSession() executor { return &redisSession{} }
 
 func (c *redisSession) feed(s *simServer, data, out []byte) ([]byte, error) {
 	for len(data) > 0 {
@@ -342,7 +342,14 @@ func (redisLanguage) rubbish(c *simClient, dst []byte, o *op) []byte {
 	return append(dst, [...]string{"*1\r\n+oops\r\n", "*-5x\r\n", "Host: x\r\n\r\n", "*2\r\n$3\r\nGET\r\n$999999999999\r\n"}[c.sim.Random().IntN(4)]...)
 }
 
-func (redisLanguage) quit(dst []byte) []byte { return append(dst, "*1\r\n$4\r\nQUIT\r\n"...) }
+func (redisLanguage) quit(c *simClient) {
+	c.send(func(_ *simClient, dst []byte, o *op) []byte {
+		o.kind = opQuit
+		return append(dst, "*1\r\n$4\r\nQUIT\r\n"...)
+	})
+	c.Send(c.out)
+	c.out = c.out[:0]
+}
 
 func (c *simClient) bulkKey(dst []byte, key int) []byte {
 	c.scratch = c.appendKey(c.scratch[:0], key)
@@ -387,9 +394,11 @@ func (l redisLanguage) check(c *simClient, o *op, response []byte) string {
 	case opScan:
 		return c.checkPage(o, response)
 	case opHello:
-		if string(response) != resp.OK && string(response) != resp.NoPassword {
+		if string(response) != resp.OK {
 			return fmt.Sprintf("AUTH answered by %.60q", response)
 		}
+	case opQuit:
+		return c.mustBe(response, resp.OK)
 	case opUnknown:
 		if !strings.HasPrefix(string(response), "-ERR unknown command 'NOSUCHCOMMAND'") {
 			return fmt.Sprintf("unknown command answered by %.60q", response)

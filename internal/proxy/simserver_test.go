@@ -55,7 +55,7 @@ func (s *simServer) forget() {
 type simSession struct {
 	server  *simServer
 	peer    *sim.Peer
-	parser  session
+	parser  executor
 	out     []byte // responses that are not sent yet
 	free    int64  // when the server is done with what came so far
 	timed   bool   // deliver is going to be called
@@ -76,8 +76,8 @@ const (
 	fateReset        // half of it, and a reset
 )
 
-// session executes requests that came from a connection.
-type session interface {
+// executor executes requests that came from a connection.
+type executor interface {
 	// feed takes bytes and appends to out the responses to what is complete.
 	feed(s *simServer, data, out []byte) ([]byte, error)
 }

@@ -173,7 +173,7 @@ func (c *simClient) leaveSomehow() {
 		}
 		c.halfway = true
 		if oneIn(r, 2) {
-			c.Send(c.pool.language.quit(nil))
+			c.pool.language.quit(c)
 		} else {
 			c.CloseWrite()
 		}

@@ -70,8 +70,11 @@ func (c *client) expire(now int64) (next int64) {
 	limits := &c.pool.conf.Limits
 	timeout, idle := int64(limits.RequestTimeout), int64(limits.ClientIdle)
 	next = math.MaxInt64
+	if at := c.expireHeld(now); at > 0 {
+		next = at
+	}
 	if c.cut != nil && idle > 0 {
-		next = now + idle // it may be idle behind its request, which nothing else will tell of
+		next = min(next, now+idle) // it may be idle behind its request, which nothing else will tell of
 	}
 	switch {
 	case c.leaving:
@@ -91,14 +94,17 @@ func (c *client) expire(now int64) (next int64) {
 		if c.waits() {
 			c.lastActive = now
 		}
-		if next = c.lastActive + idle; next <= now {
+		if c.lastActive+idle <= now {
 			c.hit(limitIdle)
 			c.sayGoodbye(false)
 			return math.MaxInt64
 		}
+		next = min(next, c.lastActive+idle)
 	}
 	return next
 }
 
 // waits reports whether the client has something to come, or the proxy something to do for it.
-func (c *client) waits() bool { return c.requests > 0 || c.conn.Unsent() > 0 || c.stalled }
+func (c *client) waits() bool {
+	return c.requests > 0 || c.conn.Unsent() > 0 || c.stalled || c.holding || c.subscribed()
+}

@@ -58,6 +58,7 @@ type worker struct {
 	flat        []byte
 	inline      []byte
 	scratch     []byte
+	errandText  []byte
 	positions   []int
 	tally       []int32 // by server: keys of the request at hand; all zero between requests
 	childOf     []int32 // by server: its child in the family at hand
@@ -105,7 +106,7 @@ const keptScratch = 256 << 10
 
 // trimScratch lets go of scratch that one large request needed.
 func (w *worker) trimScratch() {
-	for _, scratch := range [...]*[]byte{&w.flat, &w.inline, &w.scratch, &w.message.scratch} {
+	for _, scratch := range [...]*[]byte{&w.flat, &w.inline, &w.scratch, &w.errandText, &w.message.scratch} {
 		if cap(*scratch) > keptScratch {
 			w.released += cap(*scratch)
 			*scratch = nil
@@ -136,7 +137,7 @@ func (w *worker) preconnect() {
 		}
 		for _, s := range p.servers {
 			if s.lane.conns[0] == nil {
-				s.open(0)
+				s.open(&s.lane, 0, nil)
 			}
 		}
 	}
@@ -145,21 +146,23 @@ func (w *worker) preconnect() {
 // snapshot copies the counters and fills in what is counted only when somebody asks.
 func (w *worker) snapshot() *stats.Worker {
 	w.stats.CurrConnections = int64(w.loop.Open())
-	for _, p := range w.pools {
-		for _, s := range p.servers {
-			s.countQueues()
-		}
-	}
+	w.countQueues()
 	return w.stats.Clone()
 }
 
-func (s *server) countQueues() {
-	st := s.stats
-	st.InQueue, st.InQueueBytes, st.OutQueue, st.OutQueueBytes = 0, 0, 0, 0
-	for _, conn := range s.lane.conns {
-		if conn == nil {
+func (w *worker) countQueues() {
+	for _, p := range w.pools {
+		for _, s := range p.servers {
+			st := s.stats
+			st.InQueue, st.InQueueBytes, st.OutQueue, st.OutQueueBytes = 0, 0, 0, 0
+			st.Dedicated = int64(s.dedicated.open)
+		}
+	}
+	for conn := w.conns; conn != nil; conn = conn.next {
+		if conn.slot == slotRetired {
 			continue
 		}
+		st := conn.server.stats
 		for r := conn.queue.oldest; r != nil; r = r.behind {
 			if r.end > conn.conn.Written() {
 				st.InQueue++
@@ -194,6 +197,7 @@ func (w *worker) shutdown() {
 		for _, s := range p.servers {
 			w.loop.Disarm(&s.retry) // a probe that failed just now has armed it
 		}
+		p.endIdentities()
 	}
 	w.loop.Disarm(&w.trim)
 	w.loop.Disarm(&w.resolver.timer)

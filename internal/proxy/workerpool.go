@@ -21,12 +21,16 @@ type workerPool struct {
 	retired  int   // server connections that only finish what they have begun
 	cursors  cursors
 	stats    *stats.Pool
+
+	identities map[identityKey]*identity // but the pool's own
 }
 
 // protocol is what differs between Redis and memcached.
 type protocol interface {
 	// request takes one request, or the part of it that has come, off the front of data and returns its size in data.
 	request(c *client, data []byte, source input) int
+	// again dispatches a request that was held.
+	again(c *client, m *message)
 	// response takes one response, or the part of it that has come, off the front of data.
 	response(s *serverConn, data []byte) (n int, done bool, err error)
 	// inspect looks at a whole response, of which flat is all unless nil. It says what ails the server, "" if it seems well.
@@ -36,7 +40,8 @@ type protocol interface {
 	// appendFailure appends the error that tells a client the cause.
 	appendFailure(dst []byte, cause *failure) []byte
 	// greeting is what a new connection begins with, and the answers that it gets.
-	greeting() (hello []byte, steps []greeting)
+	// Identity is whose connection it is; nil is the pool's own.
+	greeting(identity *identity) (hello []byte, steps []greeting)
 	// probe is a request that any server that is well can answer, and the kind of request that it is.
 	probe() (request string, expects uint8)
 	// tooSlow tells a client that its request took too long to come, and closes it. What has come of it is dropped already.
@@ -50,7 +55,7 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	before, renew := p.servers, p.conf != nil && dialedDifferently(p.conf, to.conf)
 	p.conf, p.health, p.random, p.timeout = to.conf, to.health, to.health.Random(), int64(to.conf.Timeout)
 	if p.conf.Protocol == config.Redis {
-		p.protocol = newRedisProtocol(p.conf.RedisAuth, p.conf.RedisDB)
+		p.protocol = newRedisProtocol(p.conf.RedisAuth, p.conf.RedisDB, to.rules)
 	} else {
 		p.protocol = memcacheProtocol{}
 	}
@@ -69,7 +74,7 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 		} else {
 			servers[i] = *s.stats
 			if renew {
-				s.renewLane()
+				s.renewLanes()
 			}
 		}
 		s.conf, s.index, s.health, s.stats = conf, i, p.health, &servers[i]
@@ -116,6 +121,7 @@ func (p *workerPool) end() {
 	for _, s := range p.servers {
 		s.end()
 	}
+	p.endIdentities()
 }
 
 func (p *workerPool) name() string { return p.conf.Name }
@@ -135,19 +141,21 @@ func (p *workerPool) pick(key []byte) *server {
 	return p.servers[i]
 }
 
-// forward sends a whole request to a server.
-func (c *client) forward(m *message, sv *server, expects uint8) {
+// forward sends a whole request to a server. It returns nil if it has refused the request.
+func (c *client) forward(m *message, sv *server, expects uint8) *request {
 	n := m.size()
 	conn := sv.connFor(c, n)
 	if cause := conn.refusal(); cause != nil {
 		c.replyFailure(cause)
-		return
+		return nil
 	}
 	r := c.worker.newRequest()
 	r.expects = expects
+	start := conn.appended
 	m.sendAll(conn)
 	c.accept(r, n)
-	conn.enqueue(r, n)
+	conn.enqueue(r, int(conn.appended-start))
+	return r
 }
 
 // replyFailure answers a request that cannot be sent to any server.

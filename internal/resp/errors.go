@@ -29,7 +29,6 @@ func expectedDollar(got byte) error {
 const (
 	OK            = "+OK\r\n"
 	Pong          = "+PONG\r\n"
-	NoPassword    = "-ERR Client sent AUTH, but no password is set\r\n"
 	WrongPassword = "-ERR invalid password\r\n"
 	NoAuth        = "-NOAUTH Authentication required\r\n"
 	NoCluster     = "-ERR This instance has cluster support disabled\r\n"

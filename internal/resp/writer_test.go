@@ -34,7 +34,6 @@ func TestOwnResponses(t *testing.T) {
 	for got, want := range map[string]string{
 		resp.OK:            "+OK\r\n",
 		resp.Pong:          "+PONG\r\n",
-		resp.NoPassword:    "-ERR Client sent AUTH, but no password is set\r\n",
 		resp.WrongPassword: "-ERR invalid password\r\n",
 		resp.NoAuth:        "-NOAUTH Authentication required\r\n",
 	} {

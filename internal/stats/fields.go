@@ -83,6 +83,8 @@ func ServerFields() []Field[Server] {
 		{"out_queue_bytes", "current request bytes in outgoing queue", Gauge, func(s *Server) int64 { return s.OutQueueBytes }},
 		{"server_stalls", "# times a client was not read from (server_buffer, server_requests)", Counter, func(s *Server) int64 { return s.Stalls }},
 		{"server_refused", "# requests refused (server_buffer, server_requests)", Counter, func(s *Server) int64 { return s.Refused }},
+		{"dedicated", "# connections lent to single clients, or ready to be", Gauge, func(s *Server) int64 { return s.Dedicated }},
+		{"dedicated_waits", "# times a client waited for one (dedicated_connections)", Counter, func(s *Server) int64 { return s.DedicatedWaits }},
 	}
 }
 

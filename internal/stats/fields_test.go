@@ -80,7 +80,7 @@ func TestKindNames(t *testing.T) {
 func TestKinds(t *testing.T) {
 	other := map[string]Kind{
 		"client_connections": Gauge, "server_connections": Gauge, "server_ejected_at": Timestamp,
-		"in_queue": Gauge, "in_queue_bytes": Gauge, "out_queue": Gauge, "out_queue_bytes": Gauge,
+		"in_queue": Gauge, "in_queue_bytes": Gauge, "dedicated": Gauge, "out_queue": Gauge, "out_queue_bytes": Gauge,
 	}
 	check := func(name string, got Kind) {
 		if want := other[name]; got != want { // Counter where other has no entry

@@ -38,6 +38,9 @@ type Server struct {
 
 	Stalls  int64 // times that a client was not read from: server_buffer, server_requests
 	Refused int64 // requests refused: twice those
+
+	Dedicated      int64 // gauge: connections lent to single clients, or ready to be
+	DedicatedWaits int64 // times that a client had to wait for one
 }
 
 // Pool counts what one worker did for one pool. Owned by the worker's goroutine.
@@ -163,6 +166,8 @@ func (s *Server) add(o *Server) {
 	s.OutQueueBytes += o.OutQueueBytes
 	s.Stalls += o.Stalls
 	s.Refused += o.Refused
+	s.Dedicated += o.Dedicated
+	s.DedicatedWaits += o.DedicatedWaits
 }
 
 // grow returns list with at least n elements, the new ones zero.

@@ -1,0 +1,133 @@
+package proxy
+
+// dedicated is a server's connections that are lent to one client each, while it has state of its own on the server: a
+// transaction, watched keys, a command that blocks, subscriptions. There are at most dedicated_connections of them; who
+// comes when all are lent waits in a queue, first come first served, for at most dedicated_timeout.
+type dedicated struct {
+	server *server
+	open   int           // lent, idle, or on their way
+	idle   []*serverConn // the last used is last
+	queue  []*client     // those who wait
+}
+
+// take lends a connection to a client. It returns nil if the client has to wait: it is in the queue then.
+func (d *dedicated) take(c *client) *serverConn {
+	if len(d.queue) > 0 && d.queue[0] != c && d.open >= d.most() || len(d.idle) == 0 && d.open >= d.most() {
+		d.enqueue(c)
+		return nil
+	}
+	d.leaveQueue(c)
+	conn := d.idleOf(c.identity())
+	if conn == nil {
+		if d.open >= d.most() {
+			d.idle[0].close() // of another identity; it makes room
+		}
+		conn = &serverConn{server: d.server, slot: slotDedicated, identity: c.identity()}
+		d.open++
+		d.server.dial(conn)
+	}
+	conn.owner = c
+	return conn
+}
+
+func (d *dedicated) most() int { return d.server.pool.conf.DedicatedConnections }
+
+// idleOf takes the idle connection of an identity that was used last out of the set, nil if there is none.
+func (d *dedicated) idleOf(id *identity) *serverConn {
+	for i := len(d.idle) - 1; i >= 0; i-- {
+		if conn := d.idle[i]; conn.identity == id {
+			d.forget(conn)
+			return conn
+		}
+	}
+	return nil
+}
+
+func (d *dedicated) forget(conn *serverConn) {
+	for i, other := range d.idle {
+		if other == conn {
+			d.idle = append(d.idle[:i], d.idle[i+1:]...)
+			return
+		}
+	}
+}
+
+func (d *dedicated) enqueue(c *client) {
+	for _, other := range d.queue {
+		if other == c {
+			return
+		}
+	}
+	if s := c.session; s.queued != nil {
+		s.queued.leaveQueue(c)
+	}
+	d.queue = append(d.queue, c)
+	s, w := c.session, c.worker
+	s.queued = d
+	d.server.stats.DedicatedWaits++
+	if limit := int64(d.server.pool.conf.DedicatedTimeout); limit > 0 && s.held.deadline == 0 {
+		s.held.deadline = w.loop.Now() + limit
+		w.sweep.by(s.held.deadline)
+	}
+}
+
+func (d *dedicated) leaveQueue(c *client) {
+	for i, other := range d.queue {
+		if other == c {
+			d.queue = append(d.queue[:i], d.queue[i+1:]...)
+			c.session.queued = nil
+			break
+		}
+	}
+	d.callNext()
+}
+
+// callNext has the first in the queue try again if there is a connection for it.
+func (d *dedicated) callNext() {
+	if len(d.queue) > 0 && (len(d.idle) > 0 || d.open < d.most()) {
+		d.queue[0].callBack()
+	}
+}
+
+// closeIdle closes the connections that nobody has.
+func (d *dedicated) closeIdle() {
+	for len(d.idle) > 0 {
+		d.idle[len(d.idle)-1].close()
+	}
+}
+
+// lost says that a connection is gone, whoever had it.
+func (d *dedicated) lost(conn *serverConn) {
+	d.open--
+	d.forget(conn)
+	if c := conn.owner; c != nil {
+		conn.owner = nil
+		c.session.lost(c, conn)
+	}
+	d.callNext()
+}
+
+// giveBack ends the loan of a dedicated connection that has nothing in flight, unless its owner still needs it.
+func (s *serverConn) giveBack() {
+	c := s.owner
+	if c == nil || c.session.needs(s) {
+		return
+	}
+	s.owner = nil
+	if s.listens {
+		c.session.subscriptions.forget(s)
+	} else {
+		c.session.pinned, c.session.blocked = nil, false
+	}
+	sv := s.server
+	if s.era != sv.era || sv.ended || s.listens {
+		s.close()
+		c.takeLeave()
+		return
+	}
+	w := s.worker
+	w.loop.Arm(&s.timer, w.loop.Now()+largeIdle, s)
+	sv.dedicated.idle = append(sv.dedicated.idle, s)
+	sv.dedicated.callNext()
+	c.takeLeave()
+}

@@ -1,0 +1,75 @@
+package proxy
+
+import (
+	"fmt"
+
+	"nutmeg/internal/buffer"
+	"nutmeg/internal/resp"
+)
+
+// heldRequest is a whole request that cannot be dispatched yet: something in flight has to be answered first, or there is no
+// connection for it. Its client waits: nothing else of it is dispatched before.
+type heldRequest struct {
+	rope     buffer.Buffer
+	args     []resp.Span
+	deadline int64 // when it is refused; 0 = never
+	until    int64 // see hold
+}
+
+// hold keeps a request until nothing of its client is in flight, or until callBack is called. It is dispatched then as if it
+// had just come, and may be held again.
+func (c *client) hold(m *message) {
+	w := c.worker
+	h := &c.needSession().held
+	c.holding = true
+	if m.rope == &h.rope {
+		return // it was held before
+	}
+	if m.rope != nil && m.flat == nil {
+		h.rope.Take(&w.loop.Chunks, m.rope)
+	} else {
+		h.rope.Append(&w.loop.Chunks, m.flat)
+	}
+	h.args = append(h.args[:0], m.args...)
+}
+
+// expireHeld refuses the held request when it has waited for too long, and returns when that will be; 0 is never.
+func (c *client) expireHeld(now int64) int64 {
+	if !c.holding {
+		return 0
+	}
+	s := c.session
+	if s.held.deadline == 0 || s.held.deadline > now {
+		return s.held.deadline
+	}
+	sv := s.queued.server
+	s.queued.leaveQueue(c)
+	s.held.drop(c)
+	if !s.subscriptions.any() {
+		s.subscriptions.closeEars()
+	}
+	c.spoil()
+	c.replyFailure(&failure{text: fmt.Sprintf("no connection of its own to server %s became free in time "+
+		"(dedicated_connections, dedicated_timeout)", printable([]byte(sv.conf.Name)))})
+	c.callBack()
+	return 0
+}
+
+func (h *heldRequest) drop(c *client) {
+	c.holding = false
+	h.rope.Reset(&c.worker.loop.Chunks)
+	h.args, h.deadline = nil, 0
+}
+
+// retry dispatches the held request.
+func (c *client) retry() {
+	w, h := c.worker, &c.session.held
+	c.holding = false
+	m := &w.message
+	m.over(w, &h.rope)
+	m.args = h.args
+	c.pool.protocol.again(c, m)
+	if !c.holding {
+		h.drop(c)
+	}
+}

@@ -1,0 +1,163 @@
+package proxy
+
+import "nutmeg/internal/command"
+
+// handler is code of its own for a command.
+type handler func(p *redisProtocol, c *client, m *message, cmd *command.Command)
+
+// stateRow is a command that reads or changes a client's session.
+type stateRow struct {
+	run             handler
+	one, many, note string // as explain returns them; many "" is the same as one
+}
+
+const (
+	byProxy = "answered by the proxy"
+	bySelf  = "as it is, on a connection of the client's own"
+	toOwn   = "to the server of its keys, if they have the same one, on a connection of the client's own"
+)
+
+// stateRows are by name.
+var stateRows = map[string]stateRow{
+	"auth":   {plain((*redisProtocol).auth), byProxy, "", "of users but the pool's own a server is asked; servers see the client's user"},
+	"hello":  {plain((*redisProtocol).hello3), byProxy, "", "a server is asked once"},
+	"select": {plain((*redisProtocol).selectDatabase), byProxy, "", "a server is asked once"},
+	"reset":  {plain((*redisProtocol).reset), byProxy, "", ""},
+	"quit":   {plain((*redisProtocol).quit), byProxy, "", ""},
+
+	"multi":   {plain((*redisProtocol).multi), bySelf, "on the server of the first key", "the other keys must have the same server"},
+	"exec":    {plain((*redisProtocol).exec), bySelf, "on the server of the first key", ""},
+	"discard": {plain((*redisProtocol).discard), bySelf, "on the server of the first key", ""},
+	"watch":   {(*redisProtocol).watch, bySelf, toOwn, ""},
+	"unwatch": {plain((*redisProtocol).unwatch), bySelf, "on the server of the watched keys", ""},
+
+	"blpop": blocking, "brpop": blocking, "blmpop": blocking, "brpoplpush": blocking, "blmove": blocking,
+	"bzpopmin": blocking, "bzpopmax": blocking, "bzmpop": blocking,
+	"xread":      {(*redisProtocol).block, bySelf, toOwn, "without BLOCK on a shared connection"},
+	"xreadgroup": {(*redisProtocol).block, bySelf, toOwn, "without BLOCK on a shared connection"},
+
+	"subscribe":    {subscribeTo(scopeChannel), bySelf, "on the server of each channel's name", "channels of key space events: on all servers"},
+	"psubscribe":   {subscribeTo(scopePattern), bySelf, "on all servers", ""},
+	"ssubscribe":   {subscribeTo(scopeShard), bySelf, "on the server of each channel's name", ""},
+	"unsubscribe":  {unsubscribeFrom(scopeChannel), bySelf, "on the server of each channel's name", ""},
+	"punsubscribe": {unsubscribeFrom(scopePattern), bySelf, "on all servers", ""},
+	"sunsubscribe": {unsubscribeFrom(scopeShard), bySelf, "on the server of each channel's name", ""},
+	"publish":      {(*redisProtocol).publish, "as it is", "to the server of the channel's name", ""},
+	"spublish":     {(*redisProtocol).publish, "as it is", "to the server of the channel's name", ""},
+}
+
+var blocking = stateRow{(*redisProtocol).block, bySelf, toOwn, ""}
+
+// plain is for commands that need no more than the request.
+func plain(run func(*redisProtocol, *client, *message)) handler {
+	return func(p *redisProtocol, c *client, m *message, _ *command.Command) { run(p, c, m) }
+}
+
+func subscribeTo(of scope) handler {
+	return func(p *redisProtocol, c *client, m *message, _ *command.Command) { p.subscribe(c, m, of) }
+}
+
+func unsubscribeFrom(of scope) handler {
+	return func(p *redisProtocol, c *client, m *message, _ *command.Command) { p.unsubscribe(c, m, of) }
+}
+
+// handlers are the same by the command's ID.
+var handlers = buildHandlers()
+
+func buildHandlers() []handler {
+	all := make([]handler, command.Count())
+	for cmd := range command.All() {
+		all[cmd.ID] = stateRows[cmd.Name].run
+		for i := range cmd.Subcommands {
+			sub := &cmd.Subcommands[i]
+			all[sub.ID] = stateRows[sub.Name].run
+		}
+	}
+	return all
+}
+
+// quit closes the client behind an OK.
+func (p *redisProtocol) quit(c *client, _ *message) {
+	c.reply(okText)
+	c.leave()
+}
+
+// publish sends a message to where its channel is at home.
+func (p *redisProtocol) publish(c *client, m *message, _ *command.Command) {
+	c.forward(m, c.pool.homes(scopeChannel, m.Arg(1))[0], 0)
+}
+
+// stateTakes takes a command that a client's session does not let pass as usual.
+func (p *redisProtocol) stateTakes(c *client, m *message, cmd *command.Command, act action) bool {
+	switch {
+	case p.subscribedOnly(c, cmd.Name):
+		p.refuse(c, "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context", cmd.Name)
+		return true
+	case c.session.transaction.open:
+		return p.transactionTakes(c, m, cmd, act)
+	}
+	return false
+}
+
+// transactionTakes takes a command between MULTI and EXEC, but those that are not queued.
+func (p *redisProtocol) transactionTakes(c *client, m *message, cmd *command.Command, act action) bool {
+	switch cmd.Name {
+	case "multi", "exec", "discard", "watch", "unwatch", "quit", "reset":
+		return false
+	case "publish", "spublish":
+		p.queue(c, m, c.pool.homes(scopeChannel, m.Arg(1))[0], m.Arg(1))
+		return true
+	}
+	switch act {
+	case actKey:
+		if sv := c.pool.pick(m.Arg(cmd.FirstKey)); sv != nil {
+			p.queue(c, m, sv, m.Arg(cmd.FirstKey))
+			return true
+		}
+		c.spoil()
+		c.replyFailure(failRefused)
+	case actKeys, actSplitArray, actSplitSum, actSplitPairs:
+		p.queueKeys(c, m, cmd)
+	case actAnywhere, actPing, actEcho:
+		p.queue(c, m, nil, nil)
+	case actOwn:
+		if cmd.Flags.Has(command.Blocking) && len(cmd.Keys) > 0 { // it does not block there
+			p.queueKeys(c, m, cmd)
+			return true
+		}
+		p.reject(c, "ERR '%s' inside MULTI is not supported by nutmeg", cmd.Name)
+	default:
+		if len(c.pool.servers) == 1 && act != actUnsupported {
+			p.queue(c, m, nil, nil)
+			return true
+		}
+		p.reject(c, "ERR '%s' is not for one server and cannot be part of a transaction", cmd.Name)
+	}
+	return true
+}
+
+func (p *redisProtocol) queueKeys(c *client, m *message, cmd *command.Command) {
+	sv, at := p.locate(c, m, cmd)
+	if sv == nil {
+		c.spoil()
+		return
+	}
+	p.queue(c, m, sv, m.Arg(at))
+}
+
+// reject is refuse, and makes an open transaction fail.
+func (p *redisProtocol) reject(c *client, format string, args ...any) {
+	c.spoil()
+	p.refuse(c, format, args...)
+}
+
+// replyNullArray answers with what stands for an array that is not there.
+func (c *client) replyNullArray() {
+	if c.version() == 3 {
+		c.reply([]byte("_\r\n"))
+		return
+	}
+	c.reply([]byte("*-1\r\n"))
+}
+
+var okText = []byte("+OK\r\n")

@@ -1,0 +1,252 @@
+package proxy
+
+import (
+	"nutmeg/internal/buffer"
+	"nutmeg/internal/command"
+	"nutmeg/internal/resp"
+)
+
+// transaction is what a client has between MULTI or WATCH and EXEC. It runs on one server, that of its first key, on a
+// connection of the client's own.
+//
+// What Redis says when it queues a command is Redis's own answer, so faults come out as they do there. Commands without a key
+// that come before the first key are kept, and answered with QUEUED: they go to the same server.
+type transaction struct {
+	open     bool   // between MULTI and EXEC
+	begun    bool   // the server has been told MULTI
+	failed   bool   // a request was refused by the proxy: EXEC will be
+	watching bool   // there may be watched keys
+	broken   bool   // the connection with the watched keys is lost: EXEC does nothing
+	key      string // the first key, for telling which one another disagrees with
+
+	early buffer.Buffer // requests without a key that came before the first key
+	count int           // of them
+}
+
+const (
+	queued     = "+QUEUED\r\n"
+	errAborted = "EXECABORT Transaction discarded because of previous errors."
+)
+
+// lost says that the connection is gone.
+func (t *transaction) lost() {
+	t.failed = t.open
+	t.broken = t.watching
+	t.begun, t.watching = false, false
+}
+
+// spoil makes an open transaction fail when it is to be executed.
+func (c *client) spoil() {
+	if c.session != nil && c.session.transaction.open {
+		c.session.transaction.failed = true
+	}
+}
+
+func (p *redisProtocol) multi(c *client, _ *message) {
+	t := &c.needSession().transaction
+	if t.open {
+		p.refuse(c, "ERR MULTI calls can not be nested")
+		return
+	}
+	t.open = true
+	c.reply([]byte(resp.OK))
+}
+
+// watch remembers keys on their server, which is asked for them on a connection of the client's own.
+func (p *redisProtocol) watch(c *client, m *message, cmd *command.Command) {
+	s := c.needSession()
+	if s.transaction.open {
+		p.refuse(c, "ERR WATCH inside MULTI is not allowed")
+		return
+	}
+	sv, _ := p.locate(c, m, cmd)
+	if sv == nil || !p.sameShard(c, m, sv, m.Arg(1)) || !p.pin(c, m, sv) {
+		return
+	}
+	if !s.transaction.watching {
+		s.transaction.watching, s.transaction.key = true, string(m.Arg(1))
+	}
+	c.forward(m, sv, 0)
+}
+
+func (p *redisProtocol) unwatch(c *client, m *message) {
+	t := &c.needSession().transaction
+	if t.open {
+		p.queue(c, m, nil, nil)
+		return
+	}
+	t.broken = false
+	if !t.watching {
+		c.reply([]byte(resp.OK))
+		return
+	}
+	t.watching = false
+	c.forward(m, c.session.pinned.server, 0)
+}
+
+// sameShard refuses a request for another server than that of the client's transaction.
+func (p *redisProtocol) sameShard(c *client, m *message, sv *server, key []byte) bool {
+	s := c.session
+	if s.pinned == nil || !s.needs(s.pinned) || s.pinned.server == sv {
+		return true
+	}
+	c.spoil()
+	p.refuse(c, "CROSSSLOT Keys in transaction don't belong to the same server: '%s' and '%s'; "+
+		"give them a common hash tag (hash_tag in the pool's configuration)", printable([]byte(s.transaction.key)), printable(key))
+	return false
+}
+
+// pin gets the client a connection of its own to a server. If that takes a while, it holds the request and returns false.
+func (p *redisProtocol) pin(c *client, m *message, sv *server) bool {
+	if conn := c.pin(sv); conn == nil {
+		c.hold(m)
+		return false
+	}
+	return true
+}
+
+// queue takes a request between MULTI and EXEC. Sv is the server of its keys, nil if it has none.
+func (p *redisProtocol) queue(c *client, m *message, sv *server, key []byte) {
+	t := &c.session.transaction
+	switch {
+	case t.failed && !t.begun && c.session.pinned == nil && t.count == 0 && sv == nil:
+		c.reply([]byte(queued)) // EXEC will fail, whatever it is
+		return
+	case sv == nil && c.session.pinned != nil && c.session.needs(c.session.pinned):
+		sv = c.session.pinned.server
+	case sv == nil && len(c.pool.servers) == 1:
+		sv = c.pool.servers[0]
+	case sv == nil:
+		p.queueEarly(c, m)
+		return
+	}
+	if !p.sameShard(c, m, sv, key) || !p.pin(c, m, sv) {
+		return
+	}
+	p.begin(c)
+	if t.key == "" {
+		t.key = string(key)
+	}
+	c.forward(m, sv, 0)
+}
+
+func (p *redisProtocol) queueEarly(c *client, m *message) {
+	t := &c.session.transaction
+	if t.early.Len()+m.size() > c.mark() {
+		c.spoil()
+		p.refuse(c, "ERR too much in a transaction before its first key (client_buffer)")
+		return
+	}
+	chunks := &c.worker.loop.Chunks
+	if m.flat != nil {
+		t.early.Append(chunks, m.flat)
+	} else {
+		t.early.Take(chunks, m.rope)
+	}
+	t.count++
+	c.reply([]byte(queued))
+}
+
+// begin tells the server MULTI, and what came before the first key. Nobody waits for the answers: those have been given.
+func (p *redisProtocol) begin(c *client) {
+	t, conn, w := &c.session.transaction, c.session.pinned, c.worker
+	if t.begun {
+		return
+	}
+	t.begun = true
+	conn.sendSilently([]byte("*1\r\n$5\r\nMULTI\r\n"))
+	if t.count == 0 {
+		return
+	}
+	n := t.early.Len()
+	conn.appended += uint64(n)
+	conn.output().Take(conn.chunks(), &t.early)
+	for ; t.count > 0; t.count-- {
+		conn.enqueue(w.newRequest(), n)
+		n = 0
+	}
+}
+
+// sendSilently sends a request of the proxy's own, whose response nobody waits for.
+func (s *serverConn) sendSilently(request []byte) {
+	s.append(request)
+	s.enqueue(s.worker.newRequest(), len(request))
+}
+
+// exec ends the transaction.
+func (p *redisProtocol) exec(c *client, m *message) {
+	s := c.session
+	if s == nil || !s.transaction.open {
+		p.refuse(c, "ERR EXEC without MULTI")
+		return
+	}
+	t := &s.transaction
+	switch {
+	case t.failed:
+		p.abandon(c)
+		p.refuse(c, errAborted)
+	case t.broken:
+		p.abandon(c)
+		c.replyNullArray()
+	case t.begun || s.pinned != nil && t.watching:
+		p.begin(c)
+		sv := s.pinned.server
+		c.endTransaction()
+		c.forward(m, sv, 0)
+	case t.count > 0: // without a key: any server will do
+		sv := c.pool.pick(placeholder)
+		if sv == nil {
+			p.abandon(c)
+			p.refuse(c, errAborted)
+			return
+		}
+		if !p.pin(c, m, sv) {
+			return
+		}
+		p.begin(c)
+		c.endTransaction()
+		c.forward(m, sv, 0)
+	default:
+		c.endTransaction()
+		c.reply([]byte("*0\r\n"))
+	}
+}
+
+func (p *redisProtocol) discard(c *client, m *message) {
+	s := c.session
+	if s == nil || !s.transaction.open {
+		p.refuse(c, "ERR DISCARD without MULTI")
+		return
+	}
+	t := &s.transaction
+	if t.begun && s.pinned != nil {
+		sv := s.pinned.server
+		c.endTransaction()
+		c.forward(m, sv, 0)
+		return
+	}
+	p.abandon(c)
+	c.reply([]byte(resp.OK))
+}
+
+// abandon ends a transaction without executing it.
+func (p *redisProtocol) abandon(c *client) {
+	s := c.session
+	t := &s.transaction
+	if conn := s.pinned; conn != nil {
+		switch {
+		case t.begun:
+			conn.sendSilently([]byte("*1\r\n$7\r\nDISCARD\r\n"))
+		case t.watching:
+			conn.sendSilently([]byte("*1\r\n$7\r\nUNWATCH\r\n"))
+		}
+	}
+	c.endTransaction()
+}
+
+// endTransaction forgets the transaction. Its connection is given back when all is answered that is in flight there.
+func (c *client) endTransaction() {
+	t := &c.session.transaction
+	t.early.Reset(&c.worker.loop.Chunks)
+	*t = transaction{}
+}

@@ -1,0 +1,126 @@
+package proxy
+
+// session is what Redis keeps for a connection, as far as it differs from a new one's. Most clients have none.
+type session struct {
+	identity *identity // whose lanes its requests take; nil is the pool's own
+
+	held   heldRequest
+	queued *dedicated // whose connection it waits for
+
+	id   int64 // 0: see client.id
+	name string
+
+	subscriptions subscriptions
+
+	// pinned is the connection of the client's own that its requests to that server take, while it has a transaction,
+	// watches keys, or blocks.
+	pinned      *serverConn
+	transaction transaction
+	blocked     bool // what is in flight on pinned may take as long as it wants
+}
+
+// needSession returns the client's session, which it has from now on.
+func (c *client) needSession() *session {
+	if c.session == nil {
+		c.session = &session{}
+	}
+	return c.session
+}
+
+// identity is what the client's server connections begin with; nil is the pool's own.
+func (c *client) identity() *identity {
+	if c.session == nil {
+		return nil
+	}
+	return c.session.identity
+}
+
+// version is the protocol version that the client speaks.
+func (c *client) version() int {
+	if id := c.identity(); id != nil {
+		return id.protocol
+	}
+	return 2
+}
+
+// key is what makes the client's identity.
+func (c *client) identityKey() identityKey {
+	if id := c.identity(); id != nil {
+		return id.identityKey
+	}
+	return c.pool.ownIdentity()
+}
+
+// become gives the client another identity, which it has been given by identify. Requests that are in flight keep theirs; the next ones wait
+// for them, because they take other connections.
+func (c *client) become(id *identity) {
+	s := c.needSession()
+	c.pool.forgo(s.identity)
+	s.identity = id
+	c.alone = true
+}
+
+// pin returns the connection to a server that is the client's own from now on. It returns nil if the client has to wait
+// for one: its request is to be held then.
+func (c *client) pin(sv *server) *serverConn {
+	s := c.needSession()
+	switch {
+	case s.pinned != nil && s.pinned.server == sv:
+		return s.pinned
+	case s.pinned != nil, c.requests > 0:
+		return nil // what is in flight comes first
+	}
+	s.pinned = sv.dedicated.take(c)
+	return s.pinned
+}
+
+// needs reports whether a connection that has nothing in flight has state of the client's.
+func (s *session) needs(conn *serverConn) bool {
+	if conn.listens {
+		return s.subscriptions.any()
+	}
+	return s.transaction.begun || s.transaction.watching
+}
+
+// engaged reports whether the client has state that nobody else can take over.
+func (s *session) engaged() bool {
+	return s.pinned != nil || s.transaction.open || s.transaction.broken || len(s.subscriptions.ears) > 0
+}
+
+// lost says that a connection of the client's own has failed.
+func (s *session) lost(c *client, conn *serverConn) {
+	if s.pinned == conn {
+		s.pinned = nil
+		s.blocked = false
+		s.transaction.lost()
+		return
+	}
+	s.subscriptions.forget(conn)
+	if s.subscriptions.any() {
+		c.overflowed = true // messages are lost from now on: the client has to know, and it does when it is closed
+		c.callBack()
+	}
+}
+
+// end lets go of all that the client has.
+func (s *session) end(c *client) {
+	if s.queued != nil {
+		s.queued.leaveQueue(c)
+	}
+	s.held.drop(c)
+	if conn := s.pinned; conn != nil {
+		s.pinned = nil
+		conn.release()
+	}
+	s.subscriptions.closeEars()
+	s.transaction.early.Reset(&c.worker.loop.Chunks)
+	c.pool.forgo(s.identity)
+	s.identity = nil
+}
+
+// release takes the connection from an owner that leaves. What it left there is nobody's: a command that blocks would take an
+// element out of a list for nobody.
+func (s *serverConn) release() {
+	s.owner = nil
+	s.close()
+}
