@@ -112,8 +112,8 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"of a request to all servers one server gets two", "redis_all.go",
-		"\t\tm.sendRange(w.childConns[i], 0, uint32(m.size()))\n",
-		"\t\tm.sendRange(w.childConns[i&^1], 0, uint32(m.size()))\n",
+		"\t\tm.sendCopy(w.childConns[i])\n",
+		"\t\tm.sendCopy(w.childConns[i&^1])\n",
 	},
 	{
 		"the list of one server is left out", "redis_merge.go",
