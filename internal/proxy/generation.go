@@ -23,6 +23,7 @@ type sharedPool struct {
 	conf   *config.Pool
 	health *pool.Pool
 	census *census
+	rules  *commandRules // of the commands of a Redis pool; nil = none
 
 	returned func(server, worker int, now int64) // logs that a server is back
 }
@@ -36,7 +37,7 @@ func newGeneration(conf *config.Config, seed uint64, log *slog.Logger) (*generat
 	g := &generation{conf: conf}
 	for i := range conf.Pools {
 		c := &conf.Pools[i]
-		sp := sharedPool{conf: c, census: &census{}}
+		sp := sharedPool{conf: c, census: &census{}, rules: newCommandRules(c.Commands)}
 		sp.returned = func(server, _ int, _ int64) {
 			log.Warn("server returned", "pool", c.Name, "server", c.Servers[server].Name)
 		}

@@ -143,13 +143,14 @@ type message struct {
 	rope    *buffer.Buffer
 	at      buffer.Cursor // in rope: ranges are mostly asked for from front to back
 	args    []resp.Span   // Redis: the arguments
+	sendAs  string        // Redis: what servers call the command; "" = what the client did
 	scratch []byte
 }
 
 // gather makes the message of a request whose last piece is at hand.
 func (w *worker) gather(c *client, in *intake, piece []byte, source input) *message {
 	m := &w.message
-	m.flat, m.rope, m.at = piece, nil, buffer.Cursor{}
+	m.flat, m.rope, m.at, m.sendAs = piece, nil, buffer.Cursor{}, ""
 	if c.cut == nil {
 		return m
 	}
@@ -211,7 +212,11 @@ func (m *message) sendRange(s *serverConn, start, end uint32) {
 
 // sendAll moves the whole request to a server connection.
 func (m *message) sendAll(s *serverConn) {
-	if m.rope == nil || m.flat != nil {
+	switch {
+	case m.sendAs != "":
+		m.sendRenamed(s)
+		return
+	case m.rope == nil || m.flat != nil:
 		s.append(m.flat)
 		return
 	}

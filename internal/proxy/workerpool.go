@@ -19,6 +19,7 @@ type workerPool struct {
 	timeout  int64 // nanoseconds; 0 = none
 	eras     int   // of the servers' lanes: how many there have been
 	retired  int   // server connections that only finish what they have begun
+	cursors  cursors
 	stats    *stats.Pool
 
 	identities map[identityKey]*identity // but the pool's own
@@ -54,10 +55,11 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	before, renew := p.servers, p.conf != nil && dialedDifferently(p.conf, to.conf)
 	p.conf, p.health, p.random, p.timeout = to.conf, to.health, to.health.Random(), int64(to.conf.Timeout)
 	if p.conf.Protocol == config.Redis {
-		p.protocol = newRedisProtocol(p.conf.RedisAuth, p.conf.RedisDB)
+		p.protocol = newRedisProtocol(p.conf.RedisAuth, p.conf.RedisDB, to.rules)
 	} else {
 		p.protocol = memcacheProtocol{}
 	}
+	p.cursors = newCursors(to.conf.Servers)
 	servers := counters.Servers
 	*counters = *p.stats
 	counters.Servers = servers
@@ -149,9 +151,10 @@ func (c *client) forward(m *message, sv *server, expects uint8) *request {
 	}
 	r := c.worker.newRequest()
 	r.expects = expects
+	start := conn.appended
 	m.sendAll(conn)
 	c.accept(r, n)
-	conn.enqueue(r, n)
+	conn.enqueue(r, int(conn.appended-start))
 	return r
 }
 

@@ -5,6 +5,11 @@ import "strconv"
 // AppendArray appends the header of an array of n elements.
 func AppendArray(dst []byte, n int) []byte { return appendNumber(dst, '*', int64(n)) }
 
+// AppendHeader appends what stands before the n elements of an aggregate, or the n entries of a map.
+func AppendHeader(dst []byte, kind Kind, n int) []byte {
+	return appendNumber(dst, byte(kind), int64(n))
+}
+
 // AppendBulk appends a bulk string.
 func AppendBulk[T []byte | string](dst []byte, value T) []byte {
 	dst = appendNumber(dst, '$', int64(len(value)))
