@@ -219,6 +219,26 @@ func (m *message) sendCopy(s *serverConn) {
 	m.sendRange(s, 0, uint32(m.size()))
 }
 
+// sendTo appends the whole request, as servers are to get it, to b.
+func (m *message) sendTo(w *worker, b *buffer.Buffer) {
+	chunks := &w.loop.Chunks
+	switch {
+	case m.sendAs != "":
+		w.scratch = resp.AppendBulk(resp.AppendArray(w.scratch[:0], len(m.args)), m.sendAs)
+		b.Append(chunks, w.scratch)
+		rest := m.args[0].End + 2
+		if m.flat != nil {
+			b.Append(chunks, m.flat[rest:])
+		} else {
+			m.rope.CopyRangeFrom(&m.at, chunks, b, int(rest), m.rope.Len()-int(rest))
+		}
+	case m.flat != nil:
+		b.Append(chunks, m.flat)
+	default:
+		b.Take(chunks, m.rope)
+	}
+}
+
 // sendAll moves the whole request to a server connection.
 func (m *message) sendAll(s *serverConn) {
 	switch {

@@ -89,7 +89,10 @@ func (p *redisProtocol) queueScript(c *client, m *message, cmd *command.Command)
 	if _, done, err := in.redis.parser.Parse(array, &in.redis.request); !done || err != nil {
 		return false // too large
 	}
-	m.flat, m.rope, m.args = array, nil, in.redis.request.Args
+	m.flat, m.rope, m.args, m.sendAs = array, nil, in.redis.request.Args, ""
+	if to := p.rules.called(as); to != as {
+		m.sendAs = to
+	}
 	p.queueKeys(c, m, command.Lookup([]byte(as)))
 	return true
 }
