@@ -19,11 +19,12 @@ type serverConn struct {
 	era    int  // of its lane
 	large  bool // is its lane's for large requests, which is closed when there are none
 
-	identity *identity // what it begins with; nil is the pool's own
-	owner    *client   // of a dedicated connection: who has it; nil while nobody does
-	listens  bool      // has subscriptions, or had
-	heeded   bool      // likewise; and the server has confirmed one
-	pushes   bool      // the server may send what is no response
+	identity  *identity // what it begins with; nil is the pool's own
+	owner     *client   // of a dedicated connection: who has it; nil while nobody does
+	listens   bool      // has subscriptions, or had
+	transacts bool      // of a dedicated connection: MULTI has been accepted before
+	heeded    bool      // likewise; and the server has confirmed one
+	pushes    bool      // the server may send what is no response
 
 	previous, next *serverConn // the worker's connections
 
