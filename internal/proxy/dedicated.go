@@ -133,6 +133,7 @@ func (s *serverConn) giveBack() {
 		return
 	}
 	s.owner, c.session.pinned = nil, nil
+	c.goOnHolding()
 	if s.spent() {
 		s.close()
 		c.takeLeave()

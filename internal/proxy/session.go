@@ -104,6 +104,7 @@ func (s *session) lost(c *client, conn *serverConn) {
 		s.pinned = nil
 		s.blocked = false
 		s.transaction.lost()
+		c.goOnHolding()
 		return
 	}
 	s.subscriptions.forget(conn)
