@@ -81,9 +81,9 @@ func (c *blocker) round() {
 		})
 	}
 	c.utter()
-	switch r.IntN(12) {
+	switch r.IntN(10) {
 	case 0:
-		c.exit(c.Close) // behind what it has sent
+		c.exit(pickOne(r, c.Close, c.CloseWrite, c.CloseWrite)) // behind what it has sent
 	case 1, 2:
 		c.s.After(c.s.while(), func() { c.exit(pickOne(r, c.Close, c.Reset)) })
 	}
