@@ -151,7 +151,7 @@ func bulk(text string) string { return "$" + strconv.Itoa(len(text)) + "\r\n" + 
 // bulks is the bytes of a Redis array of bulk strings.
 func bulks(texts ...string) string { return request(texts...) }
 
-// readReply reads one RESP2 reply and returns its bytes.
+// readReply reads one reply, of either version of the protocol, and returns its bytes.
 func readReply(r *bufio.Reader) (string, error) {
 	var b strings.Builder
 	err := copyReply(&b, r)
@@ -168,9 +168,9 @@ func copyReply(b *strings.Builder, r *bufio.Reader) error {
 		return fmt.Errorf("%q is not the line of a reply", line)
 	}
 	switch line[0] {
-	case '+', '-', ':':
+	case '+', '-', ':', '_', '#', ',', '(':
 		return nil
-	case '$', '*':
+	case '$', '*', '=', '%', '~', '>':
 	default:
 		return fmt.Errorf("%q is not the line of a reply", line)
 	}
@@ -178,9 +178,12 @@ func copyReply(b *strings.Builder, r *bufio.Reader) error {
 	if err != nil || n < 0 {
 		return err
 	}
-	if line[0] == '$' {
+	if line[0] == '$' || line[0] == '=' {
 		_, err := io.CopyN(b, r, int64(n)+2)
 		return err
+	}
+	if line[0] == '%' {
+		n *= 2
 	}
 	for range n {
 		if err := copyReply(b, r); err != nil {
