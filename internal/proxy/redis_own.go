@@ -129,16 +129,6 @@ func (p *redisProtocol) ownOn(c *client, m *message, request *resp.Request) {
 	conn.enqueue(r, int(conn.appended-before))
 }
 
-// serverNamed is the pool's server of a name, nil if there is none.
-func (p *workerPool) serverNamed(name []byte) *server {
-	for _, sv := range p.servers {
-		if sv.conf.Name == string(name) {
-			return sv
-		}
-	}
-	return nil
-}
-
 // serverNames lists the pool's servers for an error, as far as there is room in one.
 func (p *workerPool) serverNames() string {
 	const most = 20
@@ -181,7 +171,8 @@ func fitsOneServer(cmd *command.Command, m *message, at int) bool {
 func forOneServer(cmd *command.Command) bool {
 	switch cmd.Name {
 	case "client|list", "client|kill", "client|pause", "client|unpause", "client|unblock", "client|help",
-		"replicaof", "slaveof", "failover", "debug", "publish", "spublish":
+		"replicaof", "slaveof", "failover", "debug", "publish", "spublish",
+		"eval", "eval_ro", "evalsha", "evalsha_ro", "script|load", "script|flush":
 		return true
 	}
 	switch actionFor(cmd) {
