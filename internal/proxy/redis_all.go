@@ -53,7 +53,7 @@ func (p *redisProtocol) forwardToAll(c *client, m *message, cmd *command.Command
 	f.settleOwners(w)
 	f.bear(c, m.size())
 	for i := range f.children {
-		m.sendRange(w.childConns[i], 0, uint32(m.size()))
+		m.sendCopy(w.childConns[i])
 	}
 	f.launch(w)
 }
@@ -119,7 +119,7 @@ func (p *redisProtocol) refuseFor(c *client, cmd *command.Command) {
 	if forOneServer(cmd) {
 		way = " (NUTMEG ON <server> <command> asks one server)"
 	}
-	p.refuse(c, "ERR nutmeg does not run '%s': %s%s", cmd.Name, rowByID[cmd.ID].note, way)
+	p.refuse(c, "ERR nutmeg does not run '%s': %s%s", cmd.Name, noteFor(cmd), way)
 }
 
 // isWord reports whether arg is the upper-case word, in any case.

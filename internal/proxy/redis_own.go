@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"nutmeg/internal/command"
+	"nutmeg/internal/config"
 	"nutmeg/internal/resp"
 )
 
@@ -27,6 +28,8 @@ func (p *redisProtocol) own(c *client, m *message, request *resp.Request) {
 	switch {
 	case p.strange(c):
 		c.reply([]byte(resp.NoAuth))
+	case p.rules.denies(config.OwnCommand):
+		p.denied(c, config.OwnCommand)
 	case w.pressure == pressureStarved && w.starving():
 		c.hit(limitMemoryRefuse)
 		p.refuse(c, errOutOfMemory)
@@ -92,9 +95,14 @@ func (p *redisProtocol) ownOn(c *client, m *message, request *resp.Request) {
 		p.refuse(c, "ERR this pool has no server '%s'; it has %s", name, c.pool.serverNames())
 		return
 	}
-	if cmd := command.Lookup(m.Arg(3)); !p.fitsOneServer(cmd, m, 4) {
+	cmd := p.fitsOneServer(m, 3)
+	switch {
+	case cmd == nil:
 		p.refuse(c, "ERR '%s' cannot be sent to one server: only commands that answer once and leave the connection as it is can",
 			printable(m.Arg(3)))
+		return
+	case p.rules.denies(cmd):
+		p.denied(c, cmd)
 		return
 	}
 	conn := sv.connFor(c, m.size())
@@ -107,7 +115,15 @@ func (p *redisProtocol) ownOn(c *client, m *message, request *resp.Request) {
 	before := conn.appended
 	w.scratch = resp.AppendArray(w.scratch[:0], m.Len()-3)
 	conn.append(w.scratch)
-	m.sendRange(conn, request.Raw(3).Start, request.Raw(m.Len()-1).End)
+	first := 3
+	if name := p.rules.serverName(cmd); name != "" {
+		w.scratch = resp.AppendBulk(w.scratch[:0], name)
+		conn.append(w.scratch)
+		first++
+	}
+	if last := m.Len() - 1; first <= last {
+		m.sendRange(conn, request.Raw(first).Start, request.Raw(last).End)
+	}
 	c.accept(r, m.size())
 	conn.enqueue(r, int(conn.appended-before))
 }
@@ -136,22 +152,25 @@ func (p *workerPool) serverNames() string {
 	return list
 }
 
-// fitsOneServer reports whether a command whose arguments begin at one of the message may be sent to one server.
-func (p *redisProtocol) fitsOneServer(cmd *command.Command, m *message, args int) bool {
-	if cmd == nil {
-		return false
+// fitsOneServer returns the command whose name is argument at of the message, nil if it must not be sent to one server.
+func (p *redisProtocol) fitsOneServer(m *message, at int) *command.Command {
+	cmd := p.lookup(m.Arg(at))
+	if cmd != nil && len(cmd.Subcommands) > 0 && m.Len() > at+1 {
+		cmd = cmd.Subcommand(m.Arg(at + 1))
 	}
-	if len(cmd.Subcommands) > 0 && m.Len() > args {
-		cmd = cmd.Subcommand(m.Arg(args))
-		if cmd == nil {
-			return false
-		}
+	if cmd == nil {
+		return nil
 	}
 	if cmd.Name == "xread" || cmd.Name == "xreadgroup" {
-		_, blocks := blocksFor(m, cmd)
-		return !blocks
+		if _, blocks := blocksFor(m, cmd); blocks {
+			return nil
+		}
+		return cmd
 	}
-	return forOneServer(cmd)
+	if !forOneServer(cmd) {
+		return nil
+	}
+	return cmd
 }
 
 // forOneServer reports whether a command can be sent to one server by name: it must answer once, soon, and leave the
@@ -162,7 +181,7 @@ func forOneServer(cmd *command.Command) bool {
 		"replicaof", "slaveof", "failover", "debug", "publish", "spublish":
 		return true
 	}
-	switch actions[cmd.ID] {
+	switch actionFor(cmd) {
 	case actKey, actKeys, actSplitArray, actSplitSum, actSplitPairs, actAnywhere, actAll, actInfo, actScan,
 		actOneServer, actPing, actEcho:
 		return true

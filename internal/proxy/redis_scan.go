@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"strconv"
 
+	"nutmeg/internal/command"
 	"nutmeg/internal/config"
 	"nutmeg/internal/resp"
 )
@@ -60,7 +61,7 @@ func (p *workerPool) nextIn(index int) int {
 
 const errScanCursor = "ERR invalid cursor: it is not of the servers that this pool has now; begin again with 0"
 
-func (p *redisProtocol) scan(c *client, m *message, request *resp.Request) {
+func (p *redisProtocol) scan(c *client, m *message, request *resp.Request, cmd *command.Command) {
 	pool := c.pool
 	if len(pool.servers) == 1 {
 		p.forwardKey(c, m, placeholder)
@@ -87,11 +88,11 @@ func (p *redisProtocol) scan(c *client, m *message, request *resp.Request) {
 		c.reply([]byte("*2\r\n$1\r\n0\r\n*0\r\n"))
 		return
 	}
-	p.scanServer(c, m, request, index, own)
+	p.scanServer(c, m, request, cmd, index, own)
 }
 
 // scanServer asks one server, with its own cursor.
-func (p *redisProtocol) scanServer(c *client, m *message, request *resp.Request, index int, own uint64) {
+func (p *redisProtocol) scanServer(c *client, m *message, request *resp.Request, cmd *command.Command, index int, own uint64) {
 	w := c.worker
 	f := w.newFamily(mergeScan)
 	f.own(w, index)
@@ -105,7 +106,7 @@ func (p *redisProtocol) scanServer(c *client, m *message, request *resp.Request,
 	f.settleOwners(w)
 	f.bear(c, m.size())
 	conn := w.childConns[0]
-	w.scratch = resp.AppendBulk(resp.AppendArray(w.scratch[:0], m.Len()), "SCAN")
+	w.scratch = resp.AppendBulk(resp.AppendArray(w.scratch[:0], m.Len()), m.nameFor(cmd))
 	w.scratch = resp.AppendBulk(w.scratch, strconv.FormatUint(own, 10))
 	conn.append(w.scratch)
 	if last := m.Len() - 1; last > 1 {
