@@ -179,7 +179,7 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 	case actAll, actInfo:
 		p.forwardToAll(c, m, cmd)
 	case actScan:
-		p.scan(c, m, request)
+		p.scan(c, m, request, cmd)
 	case actOneServer:
 		p.forwardToOnly(c, m, cmd)
 	case actNoCluster:
