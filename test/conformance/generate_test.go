@@ -133,12 +133,17 @@ func requestWith(line, key string) string {
 		return line
 	}
 	key = string(unquoted(key))
+	tagged := "{" + key + "}"
+	if strings.Contains(key, "{") {
+		tagged = key
+	}
+	keys := strings.NewReplacer("{$k}", tagged, "$k", key)
 	var b strings.Builder
 	for i, w := range words {
 		if i > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteString(quoteWord(strings.ReplaceAll(string(w), "$k", key)))
+		b.WriteString(quoteWord(keys.Replace(string(w))))
 	}
 	return b.String()
 }
