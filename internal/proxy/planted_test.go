@@ -77,7 +77,7 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"a client above its mark is read from", "client.go",
-		"\tif !c.blocked() {\n\t\tc.conn.Pause()\n\t}\n",
+		"\tif !c.mayWait() {\n\t\tc.conn.Pause()\n\t}\n",
 		"",
 	},
 	{

@@ -88,8 +88,9 @@ func (p *redisProtocol) queueScript(c *client, m *message, cmd *command.Command)
 	if _, done, err := in.redis.parser.Parse(array, &in.redis.request); !done || err != nil {
 		return false // too large
 	}
-	m.flat, m.rope, m.args = array, nil, in.redis.request.Args
-	p.queueKeys(c, m, command.Lookup([]byte(as)))
+	eval := command.Lookup([]byte(as))
+	m.flat, m.rope, m.args, m.sendAs = array, nil, in.redis.request.Args, p.rules.serverName(eval)
+	p.queueKeys(c, m, eval)
 	return true
 }
 

@@ -130,7 +130,7 @@ func (s *server) count(cause *failure, connected bool) {
 		s.stats.EOF++
 	case failureTimeout:
 		s.stats.TimedOut++
-	case failureOwn:
+	case failureOwn, failureAsked:
 	default:
 		s.stats.Err++
 	}

@@ -22,7 +22,7 @@ type serverConn struct {
 	identity *identity // what it begins with; nil is the pool's own
 	owner    *client   // of a dedicated connection: who has it; nil while nobody does
 	listens  bool      // has subscriptions, or had
-	retired  bool      // listens, and will not any more
+	heeded   bool      // listens, and the server has confirmed one
 	pushes   bool      // the server may send what is no response
 
 	previous, next *serverConn // the worker's connections
@@ -80,7 +80,7 @@ func (s *serverConn) enqueue(r *request, n int) {
 	r.end = s.appended
 	if timeout := s.server.pool.timeout; timeout > 0 {
 		r.deadline = s.worker.loop.Now() + timeout
-		if !s.timer.Armed() || s.large && s.queue.oldest == nil {
+		if !s.timer.Armed() || (s.large || s.slot == slotDedicated) && s.queue.oldest == nil && s.connected {
 			s.worker.loop.Arm(&s.timer, r.deadline, s)
 		}
 	}
@@ -111,10 +111,15 @@ func (s *serverConn) Expired() {
 		}
 		return
 	}
-	if oldest.deadline == 0 {
+	late := oldest.deadline != 0 && oldest.deadline <= s.worker.loop.Now()
+	switch {
+	case oldest.patient && (!s.connected || len(s.greeting) > 0): // it may take long when the server has it, not before
+	case oldest.deadline == 0:
 		return
-	}
-	if oldest.deadline > s.worker.loop.Now() {
+	case s.listens && s.owner.deaf():
+		s.worker.loop.Arm(&s.timer, s.worker.loop.Now()+max(s.server.pool.timeout, minSweep), s) // it is the client that keeps it waiting
+		return
+	case !late:
 		s.worker.loop.Arm(&s.timer, oldest.deadline, s)
 		return
 	}
@@ -274,7 +279,7 @@ func (s *serverConn) fail(cause *failure) {
 		w.dropResponse(r)
 		w.refuse(r, sv.pool, cause)
 	}
-	if cause == failShutdown || cause == failRetired {
+	if cause == failShutdown || cause == failRetired || cause.kind == failureAsked {
 		return
 	}
 	if pending == 0 && s.connected && cause.kind != failureTimeout {
