@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race sim lint fuzz bench e2e golden cover vuln cross
+.PHONY: help build demo test race conformance sim lint fuzz bench e2e golden cover vuln cross
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -15,6 +15,10 @@ test: ## install what the tests need, lint, vet, and run all tests
 
 race: ## run all tests with the race detector and nothing else
 	go test -race ./...
+
+conformance: ## compare with real servers, case by case, and write docs/commands.md; CONFORMANCE='-only REGEXP' for flags
+	UPDATE_GOLDEN=1 go test -count=1 -run CommandsPage ./test/conformance
+	go test -count=1 -v -run Conformance ./test/conformance -args $(CONFORMANCE)
 
 sim: ## run SEEDS=1000 fresh seeds of the simulation, or SEED=... again
 	@SEEDS=$(SEEDS) SEED=$(SEED) FIRST=$(FIRST) scripts/sim.sh

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"nutmeg/internal/hashkit"
+	"nutmeg/internal/resp"
 	"nutmeg/internal/testkit"
 )
 
@@ -151,4 +152,13 @@ func (c *rawConn) exchange(send, want string) error {
 		return fmt.Errorf("%s: got %s and error %w, want %s", short(send), short(string(got[:n])), err, short(want))
 	}
 	return nil
+}
+
+// unknown is the bytes of the error for a command that nobody knows.
+func unknown(args ...string) string {
+	list := commandArgs{}
+	for _, arg := range args {
+		list = append(list, []byte(arg))
+	}
+	return string(resp.AppendUnknownCommand(nil, list))
 }

@@ -27,7 +27,7 @@ func TestRedisPipeline(t *testing.T) {
 	t.Run("an error of the proxy stands alone", func(t *testing.T) {
 		c := b.dial(t)
 		c.send(request("SET", "d", "1") + request("ZREM", "d") + request("GET", "d") + request("NONSENSE") + request("PING"))
-		c.want(okReply + "-ERR wrong number of arguments for 'zrem' command\r\n" + bulk("1") + "-ERR unknown command 'NONSENSE'\r\n" + pongReply)
+		c.want(okReply + "-ERR wrong number of arguments for 'zrem' command\r\n" + bulk("1") + unknown("NONSENSE") + pongReply)
 		c.wantAsk(bulk("1"), "GET", "d")
 	})
 }
@@ -196,7 +196,8 @@ func (m *model) oddity() {
 	case 0:
 		m.add(pongReply, "PING")
 	case 1:
-		m.add("-ERR unknown command 'NONSENSE'\r\n", "NONSENSE", m.value())
+		value := m.value()
+		m.add(unknown("NONSENSE", value), "NONSENSE", value)
 	case 2:
 		m.add("-ERR wrong number of arguments for 'get' command\r\n", "GET")
 	case 3:

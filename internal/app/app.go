@@ -138,6 +138,7 @@ func (d *daemonProcess) open(conf *config.Config) (err error) {
 	if d.proxy, err = proxy.New(withLimits(conf, len(outsides), d.log), outsides, d.log); err != nil {
 		return err
 	}
+	d.proxy.Version = o.Version
 	if err = d.listen(); err != nil {
 		d.proxy.Close()
 		return err

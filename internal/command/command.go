@@ -34,6 +34,8 @@ type Command struct {
 	Arity int
 	// Flags are the server's flags and the tips that are neither policy.
 	Flags Flags
+	// Categories are those of the server's access control lists.
+	Categories Categories
 	// Group is the chapter of the Redis manual.
 	Group Group
 	// Request says to which servers a proxy has to send the command.

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -57,6 +58,9 @@ func (f Flags) Has(want Flags) bool { return f&want == want }
 // String lists the flags as COMMAND and its tips name them: "readonly|fast".
 func (f Flags) String() string { return joinBits(uint32(f), flagNames[:]) }
 
+// FlagCalled returns the flag of that name, as String spells it; 0 if there is none.
+func FlagCalled(name string) Flags { return Flags(bitCalled(name, flagNames[:])) }
+
 // KeyFlags says what a command does with the keys of one KeySpec.
 type KeyFlags uint16
 
@@ -87,6 +91,9 @@ func (f KeyFlags) Has(want KeyFlags) bool { return f&want == want }
 
 // String lists the flags as COMMAND names them: "RW|access|delete".
 func (f KeyFlags) String() string { return joinBits(uint32(f), keyFlagNames[:]) }
+
+// KeyFlagCalled returns the flag of that name, as String spells it; 0 if there is none.
+func KeyFlagCalled(name string) KeyFlags { return KeyFlags(bitCalled(name, keyFlagNames[:])) }
 
 // Group is the chapter of the Redis manual that a command stands in.
 type Group uint8
@@ -140,6 +147,12 @@ var requestNames = [...]string{"default", "all_nodes", "all_shards", "multi_shar
 // String returns the policy as the tip spells it.
 func (p RequestPolicy) String() string { return nameOf(int(p), requestNames[:]) }
 
+// RequestPolicyCalled returns the policy that the tip spells so; ok is false if there is none.
+func RequestPolicyCalled(name string) (p RequestPolicy, ok bool) {
+	i := slices.Index(requestNames[:], name)
+	return RequestPolicy(max(i, 0)), i >= 0
+}
+
 // ResponsePolicy says how the answers of several servers become one.
 // It is the tip response_policy.
 type ResponsePolicy uint8
@@ -167,11 +180,25 @@ var responseNames = [...]string{
 // String returns the policy as the tip spells it.
 func (p ResponsePolicy) String() string { return nameOf(int(p), responseNames[:]) }
 
+// ResponsePolicyCalled returns the policy that the tip spells so; ok is false if there is none.
+func ResponsePolicyCalled(name string) (p ResponsePolicy, ok bool) {
+	i := slices.Index(responseNames[:], name)
+	return ResponsePolicy(max(i, 0)), i >= 0
+}
+
 func nameOf(i int, names []string) string {
 	if i < len(names) {
 		return names[i]
 	}
 	return strconv.Itoa(i)
+}
+
+// bitCalled is the bit of a name, 0 if there is none.
+func bitCalled(name string, names []string) uint32 {
+	if i := slices.Index(names, name); i >= 0 {
+		return 1 << i
+	}
+	return 0
 }
 
 func joinBits(bits uint32, names []string) string {

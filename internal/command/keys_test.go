@@ -38,6 +38,25 @@ func TestAppendKeys(t *testing.T) {
 	}
 }
 
+// Each command and subcommand that has keys is in the file that a real server is asked about, too.
+func TestEveryCommandWithKeysHasARequest(t *testing.T) {
+	there := map[string]bool{}
+	for line := range keyCases(t, "testdata/keys.txt") {
+		args := parseRequest(strings.ToLower(line))
+		there[string(args[0])] = true
+		if len(args) > 1 {
+			there[string(args[0])+"|"+string(args[1])] = true
+		}
+	}
+	for c := range All() {
+		for _, cmd := range append([]Command{*c}, c.Subcommands...) {
+			if len(cmd.Keys) > 0 && !there[cmd.Name] {
+				t.Errorf("%s is not in testdata/keys.txt", cmd.Name)
+			}
+		}
+	}
+}
+
 // keyCases reads "request => answer" lines.
 func keyCases(t testing.TB, file string) map[string]string {
 	f, err := os.Open(file)

@@ -4,830 +4,830 @@ package command
 
 // table holds every command, sorted by name.
 var table = [...]Command{
-	{Name: "acl", Arity: -2, Flags: Sentinel, Group: GroupServer, Subcommands: []Command{
-		{Name: "acl|cat", Arity: -2, Flags: NoScript | Loading | Stale | Sentinel, Group: GroupServer},
-		{Name: "acl|deluser", Arity: -3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
-		{Name: "acl|dryrun", Arity: -4, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupServer},
-		{Name: "acl|genpass", Arity: -2, Flags: NoScript | Loading | Stale | Sentinel, Group: GroupServer},
-		{Name: "acl|getuser", Arity: 3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupServer},
-		{Name: "acl|help", Arity: 2, Flags: Loading | Stale | Sentinel, Group: GroupServer},
-		{Name: "acl|list", Arity: 2, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupServer},
-		{Name: "acl|load", Arity: 2, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupServer},
-		{Name: "acl|log", Arity: -2, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupServer},
-		{Name: "acl|save", Arity: 2, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
-		{Name: "acl|setuser", Arity: -3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
-		{Name: "acl|users", Arity: 2, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupServer},
-		{Name: "acl|whoami", Arity: 2, Flags: NoScript | Loading | Stale | Sentinel, Group: GroupServer},
+	{Name: "acl", Arity: -2, Flags: Sentinel, Categories: CategorySlow, Group: GroupServer, Subcommands: []Command{
+		{Name: "acl|cat", Arity: -2, Flags: NoScript | Loading | Stale | Sentinel, Categories: CategorySlow, Group: GroupServer},
+		{Name: "acl|deluser", Arity: -3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
+		{Name: "acl|dryrun", Arity: -4, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+		{Name: "acl|genpass", Arity: -2, Flags: NoScript | Loading | Stale | Sentinel, Categories: CategorySlow, Group: GroupServer},
+		{Name: "acl|getuser", Arity: 3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+		{Name: "acl|help", Arity: 2, Flags: Loading | Stale | Sentinel, Categories: CategorySlow, Group: GroupServer},
+		{Name: "acl|list", Arity: 2, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+		{Name: "acl|load", Arity: 2, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+		{Name: "acl|log", Arity: -2, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+		{Name: "acl|save", Arity: 2, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
+		{Name: "acl|setuser", Arity: -3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
+		{Name: "acl|users", Arity: 2, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+		{Name: "acl|whoami", Arity: 2, Flags: NoScript | Loading | Stale | Sentinel, Categories: CategorySlow, Group: GroupServer},
 	}},
-	{Name: "append", Arity: 3, Flags: Write | DenyOOM | Fast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "append", Arity: 3, Flags: Write | DenyOOM | Fast, Categories: CategoryString | CategoryWrite | CategoryFast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "asking", Arity: 1, Flags: Fast, Group: GroupCluster},
-	{Name: "auth", Arity: -2, Flags: NoScript | Loading | Stale | Fast | NoAuth | Sentinel | AllowBusy, Group: GroupConnection},
-	{Name: "bgrewriteaof", Arity: 1, Flags: NoAsyncLoading | Admin | NoScript, Group: GroupServer},
-	{Name: "bgsave", Arity: -1, Flags: NoAsyncLoading | Admin | NoScript, Group: GroupServer},
-	{Name: "bitcount", Arity: -2, Flags: ReadOnly, Group: GroupBitmap, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "asking", Arity: 1, Flags: Fast, Categories: CategoryConnection | CategoryFast, Group: GroupCluster},
+	{Name: "auth", Arity: -2, Flags: NoScript | Loading | Stale | Fast | NoAuth | Sentinel | AllowBusy, Categories: CategoryConnection | CategoryFast, Group: GroupConnection},
+	{Name: "bgrewriteaof", Arity: 1, Flags: NoAsyncLoading | Admin | NoScript, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+	{Name: "bgsave", Arity: -1, Flags: NoAsyncLoading | Admin | NoScript, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+	{Name: "bitcount", Arity: -2, Flags: ReadOnly, Categories: CategoryBitmap | CategoryRead | CategorySlow, Group: GroupBitmap, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "bitfield", Arity: -2, Flags: Write | DenyOOM, Group: GroupBitmap, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "bitfield", Arity: -2, Flags: Write | DenyOOM, Categories: CategoryBitmap | CategoryWrite | CategorySlow, Group: GroupBitmap, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate | KeyAccess | KeyVariableFlags, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "bitfield_ro", Arity: -2, Flags: ReadOnly | Fast, Group: GroupBitmap, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "bitfield_ro", Arity: -2, Flags: ReadOnly | Fast, Categories: CategoryBitmap | CategoryRead | CategoryFast, Group: GroupBitmap, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "bitop", Arity: -4, Flags: Write | DenyOOM, Group: GroupBitmap, FirstKey: 2, Keys: []KeySpec{
+	{Name: "bitop", Arity: -4, Flags: Write | DenyOOM, Categories: CategoryBitmap | CategoryWrite | CategorySlow, Group: GroupBitmap, FirstKey: 2, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 3}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "bitpos", Arity: -3, Flags: ReadOnly, Group: GroupBitmap, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "bitpos", Arity: -3, Flags: ReadOnly, Categories: CategoryBitmap | CategoryRead | CategorySlow, Group: GroupBitmap, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "blmove", Arity: 6, Flags: Write | DenyOOM | Blocking, Group: GroupList, FirstKey: 1, Keys: []KeySpec{
+	{Name: "blmove", Arity: 6, Flags: Write | DenyOOM | Blocking, Categories: CategoryList | CategoryWrite | CategoryBlocking | CategorySlow, Group: GroupList, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "blmpop", Arity: -5, Flags: Write | Blocking | MovableKeys, Group: GroupList, FirstKey: 3, Keys: []KeySpec{
+	{Name: "blmpop", Arity: -5, Flags: Write | Blocking | MovableKeys, Categories: CategoryList | CategoryWrite | CategoryBlocking | CategorySlow, Group: GroupList, FirstKey: 3, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "blpop", Arity: -3, Flags: Write | Blocking, Group: GroupList, FirstKey: 1, Keys: []KeySpec{
+	{Name: "blpop", Arity: -3, Flags: Write | Blocking, Categories: CategoryList | CategoryWrite | CategoryBlocking | CategorySlow, Group: GroupList, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -2, Step: 1}},
 	}},
-	{Name: "brpop", Arity: -3, Flags: Write | Blocking, Group: GroupList, FirstKey: 1, Keys: []KeySpec{
+	{Name: "brpop", Arity: -3, Flags: Write | Blocking, Categories: CategoryList | CategoryWrite | CategoryBlocking | CategorySlow, Group: GroupList, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -2, Step: 1}},
 	}},
-	{Name: "brpoplpush", Arity: 4, Flags: Write | DenyOOM | Blocking, Group: GroupList, FirstKey: 1, Keys: []KeySpec{
+	{Name: "brpoplpush", Arity: 4, Flags: Write | DenyOOM | Blocking, Categories: CategoryList | CategoryWrite | CategoryBlocking | CategorySlow, Group: GroupList, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "bzmpop", Arity: -5, Flags: Write | Blocking | MovableKeys, Group: GroupSortedSet, FirstKey: 3, Keys: []KeySpec{
+	{Name: "bzmpop", Arity: -5, Flags: Write | Blocking | MovableKeys, Categories: CategorySortedSet | CategoryWrite | CategoryBlocking | CategorySlow, Group: GroupSortedSet, FirstKey: 3, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "bzpopmax", Arity: -3, Flags: Write | Fast | Blocking, Group: GroupSortedSet, FirstKey: 1, Keys: []KeySpec{
+	{Name: "bzpopmax", Arity: -3, Flags: Write | Fast | Blocking, Categories: CategorySortedSet | CategoryWrite | CategoryBlocking | CategoryFast, Group: GroupSortedSet, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -2, Step: 1}},
 	}},
-	{Name: "bzpopmin", Arity: -3, Flags: Write | Fast | Blocking, Group: GroupSortedSet, FirstKey: 1, Keys: []KeySpec{
+	{Name: "bzpopmin", Arity: -3, Flags: Write | Fast | Blocking, Categories: CategorySortedSet | CategoryWrite | CategoryBlocking | CategoryFast, Group: GroupSortedSet, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -2, Step: 1}},
 	}},
-	{Name: "client", Arity: -2, Flags: Sentinel, Group: GroupConnection, Subcommands: []Command{
-		{Name: "client|caching", Arity: 3, Flags: NoScript | Loading | Stale | Sentinel, Group: GroupConnection},
-		{Name: "client|capa", Arity: -3, Flags: NoScript | Loading | Stale, Group: GroupConnection},
-		{Name: "client|getname", Arity: 2, Flags: NoScript | Loading | Stale | Sentinel, Group: GroupConnection},
-		{Name: "client|getredir", Arity: 2, Flags: NoScript | Loading | Stale | Sentinel, Group: GroupConnection},
-		{Name: "client|help", Arity: 2, Flags: Loading | Stale | Sentinel, Group: GroupConnection},
-		{Name: "client|id", Arity: 2, Flags: NoScript | Loading | Stale | Sentinel, Group: GroupConnection},
-		{Name: "client|info", Arity: 2, Flags: NoScript | Loading | Stale | Sentinel | NondeterministicOutput, Group: GroupConnection},
-		{Name: "client|kill", Arity: -3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupConnection},
-		{Name: "client|list", Arity: -2, Flags: Admin | NoScript | Loading | Stale | Sentinel | NondeterministicOutput, Group: GroupConnection},
-		{Name: "client|no-evict", Arity: 3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupConnection},
-		{Name: "client|no-touch", Arity: 3, Flags: NoScript | Loading | Stale, Group: GroupConnection},
-		{Name: "client|pause", Arity: -3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupConnection},
-		{Name: "client|reply", Arity: 3, Flags: NoScript | Loading | Stale | Sentinel, Group: GroupConnection},
-		{Name: "client|setinfo", Arity: 4, Flags: NoScript | Loading | Stale | Sentinel, Group: GroupConnection, Request: RequestAllNodes, Response: ResponseAllSucceeded},
-		{Name: "client|setname", Arity: 3, Flags: NoScript | Loading | Stale | Sentinel, Group: GroupConnection, Request: RequestAllNodes, Response: ResponseAllSucceeded},
-		{Name: "client|tracking", Arity: -3, Flags: NoScript | Loading | Stale | Sentinel, Group: GroupConnection},
-		{Name: "client|trackinginfo", Arity: 2, Flags: NoScript | Loading | Stale | Sentinel, Group: GroupConnection},
-		{Name: "client|unblock", Arity: -3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupConnection},
-		{Name: "client|unpause", Arity: 2, Flags: Admin | NoScript | Loading | Stale | Sentinel, Group: GroupConnection},
+	{Name: "client", Arity: -2, Flags: Sentinel, Categories: CategorySlow, Group: GroupConnection, Subcommands: []Command{
+		{Name: "client|caching", Arity: 3, Flags: NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupConnection},
+		{Name: "client|capa", Arity: -3, Flags: NoScript | Loading | Stale, Categories: CategoryConnection | CategorySlow, Group: GroupConnection},
+		{Name: "client|getname", Arity: 2, Flags: NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupConnection},
+		{Name: "client|getredir", Arity: 2, Flags: NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupConnection},
+		{Name: "client|help", Arity: 2, Flags: Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupConnection},
+		{Name: "client|id", Arity: 2, Flags: NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupConnection},
+		{Name: "client|info", Arity: 2, Flags: NoScript | Loading | Stale | Sentinel | NondeterministicOutput, Categories: CategoryConnection | CategorySlow, Group: GroupConnection},
+		{Name: "client|kill", Arity: -3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupConnection},
+		{Name: "client|list", Arity: -2, Flags: Admin | NoScript | Loading | Stale | Sentinel | NondeterministicOutput, Categories: CategoryConnection | CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupConnection},
+		{Name: "client|no-evict", Arity: 3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupConnection},
+		{Name: "client|no-touch", Arity: 3, Flags: NoScript | Loading | Stale, Categories: CategoryConnection | CategorySlow, Group: GroupConnection},
+		{Name: "client|pause", Arity: -3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupConnection},
+		{Name: "client|reply", Arity: 3, Flags: NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupConnection},
+		{Name: "client|setinfo", Arity: 4, Flags: NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupConnection, Request: RequestAllNodes, Response: ResponseAllSucceeded},
+		{Name: "client|setname", Arity: 3, Flags: NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupConnection, Request: RequestAllNodes, Response: ResponseAllSucceeded},
+		{Name: "client|tracking", Arity: -3, Flags: NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupConnection},
+		{Name: "client|trackinginfo", Arity: 2, Flags: NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupConnection},
+		{Name: "client|unblock", Arity: -3, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupConnection},
+		{Name: "client|unpause", Arity: 2, Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CategoryConnection | CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupConnection},
 	}},
-	{Name: "cluster", Arity: -2, Group: GroupCluster, Subcommands: []Command{
-		{Name: "cluster|addslots", Arity: -3, Flags: NoAsyncLoading | Admin | Stale, Group: GroupCluster},
-		{Name: "cluster|addslotsrange", Arity: -4, Flags: NoAsyncLoading | Admin | Stale, Group: GroupCluster},
-		{Name: "cluster|bumpepoch", Arity: 2, Flags: NoAsyncLoading | Admin | Stale | NondeterministicOutput, Group: GroupCluster},
-		{Name: "cluster|count-failure-reports", Arity: 3, Flags: Admin | Stale | NondeterministicOutput, Group: GroupCluster},
-		{Name: "cluster|countkeysinslot", Arity: 3, Flags: Stale, Group: GroupCluster},
-		{Name: "cluster|delslots", Arity: -3, Flags: NoAsyncLoading | Admin | Stale, Group: GroupCluster},
-		{Name: "cluster|delslotsrange", Arity: -4, Flags: NoAsyncLoading | Admin | Stale, Group: GroupCluster},
-		{Name: "cluster|failover", Arity: -2, Flags: NoAsyncLoading | Admin | Stale, Group: GroupCluster},
-		{Name: "cluster|flushslots", Arity: 2, Flags: NoAsyncLoading | Admin | Stale, Group: GroupCluster},
-		{Name: "cluster|forget", Arity: 3, Flags: NoAsyncLoading | Admin | Stale, Group: GroupCluster},
-		{Name: "cluster|getkeysinslot", Arity: 4, Flags: Stale | NondeterministicOutput, Group: GroupCluster},
-		{Name: "cluster|help", Arity: 2, Flags: Loading | Stale, Group: GroupCluster},
-		{Name: "cluster|info", Arity: 2, Flags: Loading | Stale | NondeterministicOutput, Group: GroupCluster},
-		{Name: "cluster|keyslot", Arity: 3, Flags: Stale, Group: GroupCluster},
-		{Name: "cluster|links", Arity: 2, Flags: Stale | NondeterministicOutput, Group: GroupCluster},
-		{Name: "cluster|meet", Arity: -4, Flags: NoAsyncLoading | Admin | Stale, Group: GroupCluster},
-		{Name: "cluster|myid", Arity: 2, Flags: Loading | Stale, Group: GroupCluster},
-		{Name: "cluster|myshardid", Arity: 2, Flags: Loading | Stale | NondeterministicOutput, Group: GroupCluster},
-		{Name: "cluster|nodes", Arity: 2, Flags: Loading | Stale | NondeterministicOutput, Group: GroupCluster},
-		{Name: "cluster|replicas", Arity: 3, Flags: Admin | Stale | NondeterministicOutput, Group: GroupCluster},
-		{Name: "cluster|replicate", Arity: 3, Flags: NoAsyncLoading | Admin | Stale, Group: GroupCluster},
-		{Name: "cluster|reset", Arity: -2, Flags: Admin | Stale | NoScript, Group: GroupCluster},
-		{Name: "cluster|saveconfig", Arity: 2, Flags: NoAsyncLoading | Admin | Stale, Group: GroupCluster},
-		{Name: "cluster|set-config-epoch", Arity: 3, Flags: NoAsyncLoading | Admin | Stale, Group: GroupCluster},
-		{Name: "cluster|setslot", Arity: -4, Flags: NoAsyncLoading | Admin | Stale | MayReplicate, Group: GroupCluster},
-		{Name: "cluster|shards", Arity: 2, Flags: Loading | Stale | NondeterministicOutput, Group: GroupCluster},
-		{Name: "cluster|slaves", Arity: 3, Flags: Admin | Stale | NondeterministicOutput, Group: GroupCluster},
-		{Name: "cluster|slot-stats", Arity: -4, Flags: Stale | Loading | NondeterministicOutput, Group: GroupCluster, Request: RequestAllShards},
-		{Name: "cluster|slots", Arity: 2, Flags: Loading | Stale | NondeterministicOutput, Group: GroupCluster},
+	{Name: "cluster", Arity: -2, Categories: CategorySlow, Group: GroupCluster, Subcommands: []Command{
+		{Name: "cluster|addslots", Arity: -3, Flags: NoAsyncLoading | Admin | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|addslotsrange", Arity: -4, Flags: NoAsyncLoading | Admin | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|bumpepoch", Arity: 2, Flags: NoAsyncLoading | Admin | Stale | NondeterministicOutput, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|count-failure-reports", Arity: 3, Flags: Admin | Stale | NondeterministicOutput, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|countkeysinslot", Arity: 3, Flags: Stale, Categories: CategorySlow, Group: GroupCluster},
+		{Name: "cluster|delslots", Arity: -3, Flags: NoAsyncLoading | Admin | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|delslotsrange", Arity: -4, Flags: NoAsyncLoading | Admin | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|failover", Arity: -2, Flags: NoAsyncLoading | Admin | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|flushslots", Arity: 2, Flags: NoAsyncLoading | Admin | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|forget", Arity: 3, Flags: NoAsyncLoading | Admin | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|getkeysinslot", Arity: 4, Flags: Stale | NondeterministicOutput, Categories: CategorySlow, Group: GroupCluster},
+		{Name: "cluster|help", Arity: 2, Flags: Loading | Stale, Categories: CategorySlow, Group: GroupCluster},
+		{Name: "cluster|info", Arity: 2, Flags: Loading | Stale | NondeterministicOutput, Categories: CategorySlow, Group: GroupCluster},
+		{Name: "cluster|keyslot", Arity: 3, Flags: Stale, Categories: CategorySlow, Group: GroupCluster},
+		{Name: "cluster|links", Arity: 2, Flags: Stale | NondeterministicOutput, Categories: CategorySlow, Group: GroupCluster},
+		{Name: "cluster|meet", Arity: -4, Flags: NoAsyncLoading | Admin | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|myid", Arity: 2, Flags: Loading | Stale, Categories: CategorySlow, Group: GroupCluster},
+		{Name: "cluster|myshardid", Arity: 2, Flags: Loading | Stale | NondeterministicOutput, Categories: CategorySlow, Group: GroupCluster},
+		{Name: "cluster|nodes", Arity: 2, Flags: Loading | Stale | NondeterministicOutput, Categories: CategorySlow, Group: GroupCluster},
+		{Name: "cluster|replicas", Arity: 3, Flags: Admin | Stale | NondeterministicOutput, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|replicate", Arity: 3, Flags: NoAsyncLoading | Admin | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|reset", Arity: -2, Flags: Admin | Stale | NoScript, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|saveconfig", Arity: 2, Flags: NoAsyncLoading | Admin | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|set-config-epoch", Arity: 3, Flags: NoAsyncLoading | Admin | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|setslot", Arity: -4, Flags: NoAsyncLoading | Admin | Stale | MayReplicate, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|shards", Arity: 2, Flags: Loading | Stale | NondeterministicOutput, Categories: CategorySlow, Group: GroupCluster},
+		{Name: "cluster|slaves", Arity: 3, Flags: Admin | Stale | NondeterministicOutput, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupCluster},
+		{Name: "cluster|slot-stats", Arity: -4, Flags: Stale | Loading | NondeterministicOutput, Categories: CategorySlow, Group: GroupCluster, Request: RequestAllShards},
+		{Name: "cluster|slots", Arity: 2, Flags: Loading | Stale | NondeterministicOutput, Categories: CategorySlow, Group: GroupCluster},
 	}},
-	{Name: "command", Arity: -1, Flags: Loading | Stale | Sentinel | NondeterministicOrder, Group: GroupServer, Subcommands: []Command{
-		{Name: "command|count", Arity: 2, Flags: Loading | Stale | Sentinel, Group: GroupServer},
-		{Name: "command|docs", Arity: -2, Flags: Loading | Stale | Sentinel | NondeterministicOrder, Group: GroupServer},
-		{Name: "command|getkeys", Arity: -3, Flags: Loading | Stale | Sentinel, Group: GroupServer},
-		{Name: "command|getkeysandflags", Arity: -3, Flags: Loading | Stale | Sentinel, Group: GroupServer},
-		{Name: "command|help", Arity: 2, Flags: Loading | Stale | Sentinel, Group: GroupServer},
-		{Name: "command|info", Arity: -2, Flags: Loading | Stale | Sentinel | NondeterministicOrder, Group: GroupServer},
-		{Name: "command|list", Arity: -2, Flags: Loading | Stale | Sentinel | NondeterministicOrder, Group: GroupServer},
+	{Name: "command", Arity: -1, Flags: Loading | Stale | Sentinel | NondeterministicOrder, Categories: CategoryConnection | CategorySlow, Group: GroupServer, Subcommands: []Command{
+		{Name: "command|count", Arity: 2, Flags: Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupServer},
+		{Name: "command|docs", Arity: -2, Flags: Loading | Stale | Sentinel | NondeterministicOrder, Categories: CategoryConnection | CategorySlow, Group: GroupServer},
+		{Name: "command|getkeys", Arity: -3, Flags: Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupServer},
+		{Name: "command|getkeysandflags", Arity: -3, Flags: Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupServer},
+		{Name: "command|help", Arity: 2, Flags: Loading | Stale | Sentinel, Categories: CategoryConnection | CategorySlow, Group: GroupServer},
+		{Name: "command|info", Arity: -2, Flags: Loading | Stale | Sentinel | NondeterministicOrder, Categories: CategoryConnection | CategorySlow, Group: GroupServer},
+		{Name: "command|list", Arity: -2, Flags: Loading | Stale | Sentinel | NondeterministicOrder, Categories: CategoryConnection | CategorySlow, Group: GroupServer},
 	}},
-	{Name: "config", Arity: -2, Group: GroupServer, Subcommands: []Command{
-		{Name: "config|get", Arity: -3, Flags: Admin | NoScript | Loading | Stale, Group: GroupServer},
-		{Name: "config|help", Arity: 2, Flags: Loading | Stale, Group: GroupServer},
-		{Name: "config|resetstat", Arity: 2, Flags: Admin | NoScript | Loading | Stale, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
-		{Name: "config|rewrite", Arity: 2, Flags: Admin | NoScript | Loading | Stale, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
-		{Name: "config|set", Arity: -4, Flags: Admin | NoScript | Loading | Stale, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
+	{Name: "config", Arity: -2, Categories: CategorySlow, Group: GroupServer, Subcommands: []Command{
+		{Name: "config|get", Arity: -3, Flags: Admin | NoScript | Loading | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+		{Name: "config|help", Arity: 2, Flags: Loading | Stale, Categories: CategorySlow, Group: GroupServer},
+		{Name: "config|resetstat", Arity: 2, Flags: Admin | NoScript | Loading | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
+		{Name: "config|rewrite", Arity: 2, Flags: Admin | NoScript | Loading | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
+		{Name: "config|set", Arity: -4, Flags: Admin | NoScript | Loading | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
 	}},
-	{Name: "copy", Arity: -3, Flags: Write | DenyOOM, Group: GroupGeneric, FirstKey: 1, Keys: []KeySpec{
+	{Name: "copy", Arity: -3, Flags: Write | DenyOOM, Categories: CategoryKeyspace | CategoryWrite | CategorySlow, Group: GroupGeneric, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "dbsize", Arity: 1, Flags: ReadOnly | Fast, Group: GroupServer, Request: RequestAllShards, Response: ResponseAggSum},
-	{Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale | Protected, Group: GroupServer},
-	{Name: "decr", Arity: 2, Flags: Write | DenyOOM | Fast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "dbsize", Arity: 1, Flags: ReadOnly | Fast, Categories: CategoryKeyspace | CategoryRead | CategoryFast, Group: GroupServer, Request: RequestAllShards, Response: ResponseAggSum},
+	{Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale | Protected, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+	{Name: "decr", Arity: 2, Flags: Write | DenyOOM | Fast, Categories: CategoryString | CategoryWrite | CategoryFast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "decrby", Arity: 3, Flags: Write | DenyOOM | Fast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "decrby", Arity: 3, Flags: Write | DenyOOM | Fast, Categories: CategoryString | CategoryWrite | CategoryFast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "del", Arity: -2, Flags: Write, Group: GroupGeneric, Request: RequestMultiShard, Response: ResponseAggSum, FirstKey: 1, Keys: []KeySpec{
+	{Name: "del", Arity: -2, Flags: Write, Categories: CategoryKeyspace | CategoryWrite | CategorySlow, Group: GroupGeneric, Request: RequestMultiShard, Response: ResponseAggSum, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyRemove | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "discard", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy, Group: GroupTransactions},
-	{Name: "dump", Arity: 2, Flags: ReadOnly | NondeterministicOutput, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "discard", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy, Categories: CategoryTransaction | CategoryFast, Group: GroupTransactions},
+	{Name: "dump", Arity: 2, Flags: ReadOnly | NondeterministicOutput, Categories: CategoryKeyspace | CategoryRead | CategorySlow, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "echo", Arity: 2, Flags: Loading | Stale | Fast, Group: GroupConnection},
-	{Name: "eval", Arity: -3, Flags: NoScript | SkipMonitor | MayReplicate | NoMandatoryKeys | Stale | MovableKeys, Group: GroupScripting, Keys: []KeySpec{
+	{Name: "echo", Arity: 2, Flags: Loading | Stale | Fast, Categories: CategoryConnection | CategoryFast, Group: GroupConnection},
+	{Name: "eval", Arity: -3, Flags: NoScript | SkipMonitor | MayReplicate | NoMandatoryKeys | Stale | MovableKeys, Categories: CategoryScripting | CategorySlow, Group: GroupScripting, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "eval_ro", Arity: -3, Flags: NoScript | SkipMonitor | NoMandatoryKeys | Stale | ReadOnly | MovableKeys, Group: GroupScripting, Keys: []KeySpec{
+	{Name: "eval_ro", Arity: -3, Flags: NoScript | SkipMonitor | NoMandatoryKeys | Stale | ReadOnly | MovableKeys, Categories: CategoryScripting | CategorySlow, Group: GroupScripting, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "evalsha", Arity: -3, Flags: NoScript | SkipMonitor | MayReplicate | NoMandatoryKeys | Stale | MovableKeys, Group: GroupScripting, Keys: []KeySpec{
+	{Name: "evalsha", Arity: -3, Flags: NoScript | SkipMonitor | MayReplicate | NoMandatoryKeys | Stale | MovableKeys, Categories: CategoryScripting | CategorySlow, Group: GroupScripting, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "evalsha_ro", Arity: -3, Flags: NoScript | SkipMonitor | NoMandatoryKeys | Stale | ReadOnly | MovableKeys, Group: GroupScripting, Keys: []KeySpec{
+	{Name: "evalsha_ro", Arity: -3, Flags: NoScript | SkipMonitor | NoMandatoryKeys | Stale | ReadOnly | MovableKeys, Categories: CategoryScripting | CategorySlow, Group: GroupScripting, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "exec", Arity: 1, Flags: NoScript | Loading | Stale | SkipSlowlog, Group: GroupTransactions},
-	{Name: "exists", Arity: -2, Flags: ReadOnly | Fast, Group: GroupGeneric, Request: RequestMultiShard, Response: ResponseAggSum, FirstKey: 1, Keys: []KeySpec{
+	{Name: "exec", Arity: 1, Flags: NoScript | Loading | Stale | SkipSlowlog, Categories: CategoryTransaction | CategorySlow, Group: GroupTransactions},
+	{Name: "exists", Arity: -2, Flags: ReadOnly | Fast, Categories: CategoryKeyspace | CategoryRead | CategoryFast, Group: GroupGeneric, Request: RequestMultiShard, Response: ResponseAggSum, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "expire", Arity: -3, Flags: Write | Fast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "expire", Arity: -3, Flags: Write | Fast, Categories: CategoryKeyspace | CategoryWrite | CategoryFast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "expireat", Arity: -3, Flags: Write | Fast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "expireat", Arity: -3, Flags: Write | Fast, Categories: CategoryKeyspace | CategoryWrite | CategoryFast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "expiretime", Arity: 2, Flags: ReadOnly | Fast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "expiretime", Arity: 2, Flags: ReadOnly | Fast, Categories: CategoryKeyspace | CategoryRead | CategoryFast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "failover", Arity: -1, Flags: Admin | NoScript | Stale, Group: GroupServer},
-	{Name: "fcall", Arity: -3, Flags: NoScript | SkipMonitor | MayReplicate | NoMandatoryKeys | Stale | MovableKeys, Group: GroupScripting, Keys: []KeySpec{
+	{Name: "failover", Arity: -1, Flags: Admin | NoScript | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+	{Name: "fcall", Arity: -3, Flags: NoScript | SkipMonitor | MayReplicate | NoMandatoryKeys | Stale | MovableKeys, Categories: CategoryScripting | CategorySlow, Group: GroupScripting, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "fcall_ro", Arity: -3, Flags: NoScript | SkipMonitor | NoMandatoryKeys | Stale | ReadOnly | MovableKeys, Group: GroupScripting, Keys: []KeySpec{
+	{Name: "fcall_ro", Arity: -3, Flags: NoScript | SkipMonitor | NoMandatoryKeys | Stale | ReadOnly | MovableKeys, Categories: CategoryScripting | CategorySlow, Group: GroupScripting, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "flushall", Arity: -1, Flags: Write, Group: GroupServer, Request: RequestAllShards, Response: ResponseAllSucceeded},
-	{Name: "flushdb", Arity: -1, Flags: Write, Group: GroupServer, Request: RequestAllShards, Response: ResponseAllSucceeded},
-	{Name: "function", Arity: -2, Group: GroupScripting, Subcommands: []Command{
-		{Name: "function|delete", Arity: 3, Flags: NoScript | Write, Group: GroupScripting, Request: RequestAllShards, Response: ResponseAllSucceeded},
-		{Name: "function|dump", Arity: 2, Flags: NoScript, Group: GroupScripting},
-		{Name: "function|flush", Arity: -2, Flags: NoScript | Write, Group: GroupScripting, Request: RequestAllShards, Response: ResponseAllSucceeded},
-		{Name: "function|help", Arity: 2, Flags: Loading | Stale, Group: GroupScripting},
-		{Name: "function|kill", Arity: 2, Flags: NoScript | AllowBusy, Group: GroupScripting, Request: RequestAllShards, Response: ResponseOneSucceeded},
-		{Name: "function|list", Arity: -2, Flags: NoScript | NondeterministicOrder, Group: GroupScripting},
-		{Name: "function|load", Arity: -3, Flags: NoScript | Write | DenyOOM, Group: GroupScripting, Request: RequestAllShards, Response: ResponseAllSucceeded},
-		{Name: "function|restore", Arity: -3, Flags: NoScript | Write | DenyOOM, Group: GroupScripting, Request: RequestAllShards, Response: ResponseAllSucceeded},
-		{Name: "function|stats", Arity: 2, Flags: NoScript | AllowBusy | NondeterministicOutput, Group: GroupScripting, Request: RequestAllShards, Response: ResponseSpecial},
+	{Name: "flushall", Arity: -1, Flags: Write, Categories: CategoryKeyspace | CategoryDangerous | CategoryWrite | CategorySlow, Group: GroupServer, Request: RequestAllShards, Response: ResponseAllSucceeded},
+	{Name: "flushdb", Arity: -1, Flags: Write, Categories: CategoryKeyspace | CategoryDangerous | CategoryWrite | CategorySlow, Group: GroupServer, Request: RequestAllShards, Response: ResponseAllSucceeded},
+	{Name: "function", Arity: -2, Categories: CategorySlow, Group: GroupScripting, Subcommands: []Command{
+		{Name: "function|delete", Arity: 3, Flags: NoScript | Write, Categories: CategoryScripting | CategoryWrite | CategorySlow, Group: GroupScripting, Request: RequestAllShards, Response: ResponseAllSucceeded},
+		{Name: "function|dump", Arity: 2, Flags: NoScript, Categories: CategoryScripting | CategorySlow, Group: GroupScripting},
+		{Name: "function|flush", Arity: -2, Flags: NoScript | Write, Categories: CategoryScripting | CategoryWrite | CategorySlow, Group: GroupScripting, Request: RequestAllShards, Response: ResponseAllSucceeded},
+		{Name: "function|help", Arity: 2, Flags: Loading | Stale, Categories: CategoryScripting | CategorySlow, Group: GroupScripting},
+		{Name: "function|kill", Arity: 2, Flags: NoScript | AllowBusy, Categories: CategoryScripting | CategorySlow, Group: GroupScripting, Request: RequestAllShards, Response: ResponseOneSucceeded},
+		{Name: "function|list", Arity: -2, Flags: NoScript | NondeterministicOrder, Categories: CategoryScripting | CategorySlow, Group: GroupScripting},
+		{Name: "function|load", Arity: -3, Flags: NoScript | Write | DenyOOM, Categories: CategoryScripting | CategoryWrite | CategorySlow, Group: GroupScripting, Request: RequestAllShards, Response: ResponseAllSucceeded},
+		{Name: "function|restore", Arity: -3, Flags: NoScript | Write | DenyOOM, Categories: CategoryScripting | CategoryWrite | CategorySlow, Group: GroupScripting, Request: RequestAllShards, Response: ResponseAllSucceeded},
+		{Name: "function|stats", Arity: 2, Flags: NoScript | AllowBusy | NondeterministicOutput, Categories: CategoryScripting | CategorySlow, Group: GroupScripting, Request: RequestAllShards, Response: ResponseSpecial},
 	}},
-	{Name: "geoadd", Arity: -5, Flags: Write | DenyOOM, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "geoadd", Arity: -5, Flags: Write | DenyOOM, Categories: CategoryGeo | CategoryWrite | CategorySlow, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "geodist", Arity: -4, Flags: ReadOnly, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "geodist", Arity: -4, Flags: ReadOnly, Categories: CategoryGeo | CategoryRead | CategorySlow, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "geohash", Arity: -2, Flags: ReadOnly, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "geohash", Arity: -2, Flags: ReadOnly, Categories: CategoryGeo | CategoryRead | CategorySlow, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "geopos", Arity: -2, Flags: ReadOnly, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "geopos", Arity: -2, Flags: ReadOnly, Categories: CategoryGeo | CategoryRead | CategorySlow, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "georadius", Arity: -6, Flags: Write | DenyOOM | MovableKeys, Group: GroupGeo, FirstKey: 1, finder: findGeoRadius, Keys: []KeySpec{
+	{Name: "georadius", Arity: -6, Flags: Write | DenyOOM | MovableKeys, Categories: CategoryGeo | CategoryWrite | CategorySlow, Group: GroupGeo, FirstKey: 1, finder: findGeoRadius, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginKeyword, Keyword: "STORE", StartFrom: 6}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginKeyword, Keyword: "STOREDIST", StartFrom: 6}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "georadius_ro", Arity: -6, Flags: ReadOnly, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "georadius_ro", Arity: -6, Flags: ReadOnly, Categories: CategoryGeo | CategoryRead | CategorySlow, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "georadiusbymember", Arity: -5, Flags: Write | DenyOOM | MovableKeys, Group: GroupGeo, FirstKey: 1, finder: findGeoMember, Keys: []KeySpec{
+	{Name: "georadiusbymember", Arity: -5, Flags: Write | DenyOOM | MovableKeys, Categories: CategoryGeo | CategoryWrite | CategorySlow, Group: GroupGeo, FirstKey: 1, finder: findGeoMember, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginKeyword, Keyword: "STORE", StartFrom: 5}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginKeyword, Keyword: "STOREDIST", StartFrom: 5}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "georadiusbymember_ro", Arity: -5, Flags: ReadOnly, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "georadiusbymember_ro", Arity: -5, Flags: ReadOnly, Categories: CategoryGeo | CategoryRead | CategorySlow, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "geosearch", Arity: -7, Flags: ReadOnly, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "geosearch", Arity: -7, Flags: ReadOnly, Categories: CategoryGeo | CategoryRead | CategorySlow, Group: GroupGeo, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "geosearchstore", Arity: -8, Flags: Write | DenyOOM, Group: GroupGeo, FirstKey: 1, Keys: []KeySpec{
+	{Name: "geosearchstore", Arity: -8, Flags: Write | DenyOOM, Categories: CategoryGeo | CategoryWrite | CategorySlow, Group: GroupGeo, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "get", Arity: 2, Flags: ReadOnly | Fast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "get", Arity: 2, Flags: ReadOnly | Fast, Categories: CategoryString | CategoryRead | CategoryFast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "getbit", Arity: 3, Flags: ReadOnly | Fast, Group: GroupBitmap, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "getbit", Arity: 3, Flags: ReadOnly | Fast, Categories: CategoryBitmap | CategoryRead | CategoryFast, Group: GroupBitmap, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "getdel", Arity: 2, Flags: Write | Fast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "getdel", Arity: 2, Flags: Write | Fast, Categories: CategoryString | CategoryWrite | CategoryFast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "getex", Arity: -2, Flags: Write | Fast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "getex", Arity: -2, Flags: Write | Fast, Categories: CategoryString | CategoryWrite | CategoryFast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "getrange", Arity: 4, Flags: ReadOnly, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "getrange", Arity: 4, Flags: ReadOnly, Categories: CategoryString | CategoryRead | CategorySlow, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "getset", Arity: 3, Flags: Write | DenyOOM | Fast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "getset", Arity: 3, Flags: Write | DenyOOM | Fast, Categories: CategoryString | CategoryWrite | CategoryFast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hdel", Arity: -3, Flags: Write | Fast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hdel", Arity: -3, Flags: Write | Fast, Categories: CategoryHash | CategoryWrite | CategoryFast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hello", Arity: -1, Flags: NoScript | Loading | Stale | Fast | NoAuth | Sentinel | AllowBusy, Group: GroupConnection},
-	{Name: "hexists", Arity: 3, Flags: ReadOnly | Fast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hello", Arity: -1, Flags: NoScript | Loading | Stale | Fast | NoAuth | Sentinel | AllowBusy, Categories: CategoryConnection | CategoryFast, Group: GroupConnection},
+	{Name: "hexists", Arity: 3, Flags: ReadOnly | Fast, Categories: CategoryHash | CategoryRead | CategoryFast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hget", Arity: 3, Flags: ReadOnly | Fast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hget", Arity: 3, Flags: ReadOnly | Fast, Categories: CategoryHash | CategoryRead | CategoryFast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hgetall", Arity: 2, Flags: ReadOnly | NondeterministicOrder, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hgetall", Arity: 2, Flags: ReadOnly | NondeterministicOrder, Categories: CategoryHash | CategoryRead | CategorySlow, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hincrby", Arity: 4, Flags: Write | DenyOOM | Fast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hincrby", Arity: 4, Flags: Write | DenyOOM | Fast, Categories: CategoryHash | CategoryWrite | CategoryFast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hincrbyfloat", Arity: 4, Flags: Write | DenyOOM | Fast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hincrbyfloat", Arity: 4, Flags: Write | DenyOOM | Fast, Categories: CategoryHash | CategoryWrite | CategoryFast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hkeys", Arity: 2, Flags: ReadOnly | NondeterministicOrder, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hkeys", Arity: 2, Flags: ReadOnly | NondeterministicOrder, Categories: CategoryHash | CategoryRead | CategorySlow, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hlen", Arity: 2, Flags: ReadOnly | Fast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hlen", Arity: 2, Flags: ReadOnly | Fast, Categories: CategoryHash | CategoryRead | CategoryFast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hmget", Arity: -3, Flags: ReadOnly | Fast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hmget", Arity: -3, Flags: ReadOnly | Fast, Categories: CategoryHash | CategoryRead | CategoryFast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hmset", Arity: -4, Flags: Write | DenyOOM | Fast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hmset", Arity: -4, Flags: Write | DenyOOM | Fast, Categories: CategoryHash | CategoryWrite | CategoryFast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hrandfield", Arity: -2, Flags: ReadOnly | NondeterministicOutput, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hrandfield", Arity: -2, Flags: ReadOnly | NondeterministicOutput, Categories: CategoryHash | CategoryRead | CategorySlow, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hscan", Arity: -3, Flags: ReadOnly | NondeterministicOutput, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hscan", Arity: -3, Flags: ReadOnly | NondeterministicOutput, Categories: CategoryHash | CategoryRead | CategorySlow, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hset", Arity: -4, Flags: Write | DenyOOM | Fast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hset", Arity: -4, Flags: Write | DenyOOM | Fast, Categories: CategoryHash | CategoryWrite | CategoryFast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hsetnx", Arity: 4, Flags: Write | DenyOOM | Fast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hsetnx", Arity: 4, Flags: Write | DenyOOM | Fast, Categories: CategoryHash | CategoryWrite | CategoryFast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hstrlen", Arity: 3, Flags: ReadOnly | Fast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hstrlen", Arity: 3, Flags: ReadOnly | Fast, Categories: CategoryHash | CategoryRead | CategoryFast, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "hvals", Arity: 2, Flags: ReadOnly | NondeterministicOrder, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "hvals", Arity: 2, Flags: ReadOnly | NondeterministicOrder, Categories: CategoryHash | CategoryRead | CategorySlow, Group: GroupHash, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "incr", Arity: 2, Flags: Write | DenyOOM | Fast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "incr", Arity: 2, Flags: Write | DenyOOM | Fast, Categories: CategoryString | CategoryWrite | CategoryFast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "incrby", Arity: 3, Flags: Write | DenyOOM | Fast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "incrby", Arity: 3, Flags: Write | DenyOOM | Fast, Categories: CategoryString | CategoryWrite | CategoryFast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "incrbyfloat", Arity: 3, Flags: Write | DenyOOM | Fast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "incrbyfloat", Arity: 3, Flags: Write | DenyOOM | Fast, Categories: CategoryString | CategoryWrite | CategoryFast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "info", Arity: -1, Flags: Loading | Stale | Sentinel | NondeterministicOutput, Group: GroupServer, Request: RequestAllShards, Response: ResponseSpecial},
-	{Name: "keys", Arity: 2, Flags: ReadOnly | NondeterministicOrder, Group: GroupGeneric, Request: RequestAllShards},
-	{Name: "lastsave", Arity: 1, Flags: Loading | Stale | Fast | NondeterministicOutput, Group: GroupServer},
-	{Name: "latency", Arity: -2, Group: GroupServer, Subcommands: []Command{
-		{Name: "latency|doctor", Arity: 2, Flags: Admin | NoScript | Loading | Stale | NondeterministicOutput, Group: GroupServer, Request: RequestAllNodes, Response: ResponseSpecial},
-		{Name: "latency|graph", Arity: 3, Flags: Admin | NoScript | Loading | Stale | NondeterministicOutput, Group: GroupServer, Request: RequestAllNodes, Response: ResponseSpecial},
-		{Name: "latency|help", Arity: 2, Flags: Loading | Stale, Group: GroupServer},
-		{Name: "latency|histogram", Arity: -2, Flags: Admin | NoScript | Loading | Stale | NondeterministicOutput, Group: GroupServer, Request: RequestAllNodes, Response: ResponseSpecial},
-		{Name: "latency|history", Arity: 3, Flags: Admin | NoScript | Loading | Stale | NondeterministicOutput, Group: GroupServer, Request: RequestAllNodes, Response: ResponseSpecial},
-		{Name: "latency|latest", Arity: 2, Flags: Admin | NoScript | Loading | Stale | NondeterministicOutput, Group: GroupServer, Request: RequestAllNodes, Response: ResponseSpecial},
-		{Name: "latency|reset", Arity: -2, Flags: Admin | NoScript | Loading | Stale, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAggSum},
+	{Name: "info", Arity: -1, Flags: Loading | Stale | Sentinel | NondeterministicOutput, Categories: CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllShards, Response: ResponseSpecial},
+	{Name: "keys", Arity: 2, Flags: ReadOnly | NondeterministicOrder, Categories: CategoryKeyspace | CategoryDangerous | CategoryRead | CategorySlow, Group: GroupGeneric, Request: RequestAllShards},
+	{Name: "lastsave", Arity: 1, Flags: Loading | Stale | Fast | NondeterministicOutput, Categories: CategoryAdmin | CategoryDangerous | CategoryFast, Group: GroupServer},
+	{Name: "latency", Arity: -2, Categories: CategorySlow, Group: GroupServer, Subcommands: []Command{
+		{Name: "latency|doctor", Arity: 2, Flags: Admin | NoScript | Loading | Stale | NondeterministicOutput, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseSpecial},
+		{Name: "latency|graph", Arity: 3, Flags: Admin | NoScript | Loading | Stale | NondeterministicOutput, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseSpecial},
+		{Name: "latency|help", Arity: 2, Flags: Loading | Stale, Categories: CategorySlow, Group: GroupServer},
+		{Name: "latency|histogram", Arity: -2, Flags: Admin | NoScript | Loading | Stale | NondeterministicOutput, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseSpecial},
+		{Name: "latency|history", Arity: 3, Flags: Admin | NoScript | Loading | Stale | NondeterministicOutput, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseSpecial},
+		{Name: "latency|latest", Arity: 2, Flags: Admin | NoScript | Loading | Stale | NondeterministicOutput, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseSpecial},
+		{Name: "latency|reset", Arity: -2, Flags: Admin | NoScript | Loading | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAggSum},
 	}},
-	{Name: "lcs", Arity: -3, Flags: ReadOnly, Group: GroupString, FirstKey: 1, Keys: []KeySpec{
+	{Name: "lcs", Arity: -3, Flags: ReadOnly, Categories: CategoryString | CategoryRead | CategorySlow, Group: GroupString, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: 1, Step: 1}},
 	}},
-	{Name: "lindex", Arity: 3, Flags: ReadOnly, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "lindex", Arity: 3, Flags: ReadOnly, Categories: CategoryList | CategoryRead | CategorySlow, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "linsert", Arity: 5, Flags: Write | DenyOOM, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "linsert", Arity: 5, Flags: Write | DenyOOM, Categories: CategoryList | CategoryWrite | CategorySlow, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "llen", Arity: 2, Flags: ReadOnly | Fast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "llen", Arity: 2, Flags: ReadOnly | Fast, Categories: CategoryList | CategoryRead | CategoryFast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "lmove", Arity: 5, Flags: Write | DenyOOM, Group: GroupList, FirstKey: 1, Keys: []KeySpec{
+	{Name: "lmove", Arity: 5, Flags: Write | DenyOOM, Categories: CategoryList | CategoryWrite | CategorySlow, Group: GroupList, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "lmpop", Arity: -4, Flags: Write | MovableKeys, Group: GroupList, FirstKey: 2, Keys: []KeySpec{
+	{Name: "lmpop", Arity: -4, Flags: Write | MovableKeys, Categories: CategoryList | CategoryWrite | CategorySlow, Group: GroupList, FirstKey: 2, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "lolwut", Arity: -1, Flags: ReadOnly | Fast, Group: GroupServer},
-	{Name: "lpop", Arity: -2, Flags: Write | Fast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "lolwut", Arity: -1, Flags: ReadOnly | Fast, Categories: CategoryRead | CategoryFast, Group: GroupServer},
+	{Name: "lpop", Arity: -2, Flags: Write | Fast, Categories: CategoryList | CategoryWrite | CategoryFast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "lpos", Arity: -3, Flags: ReadOnly, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "lpos", Arity: -3, Flags: ReadOnly, Categories: CategoryList | CategoryRead | CategorySlow, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "lpush", Arity: -3, Flags: Write | DenyOOM | Fast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "lpush", Arity: -3, Flags: Write | DenyOOM | Fast, Categories: CategoryList | CategoryWrite | CategoryFast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "lpushx", Arity: -3, Flags: Write | DenyOOM | Fast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "lpushx", Arity: -3, Flags: Write | DenyOOM | Fast, Categories: CategoryList | CategoryWrite | CategoryFast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "lrange", Arity: 4, Flags: ReadOnly, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "lrange", Arity: 4, Flags: ReadOnly, Categories: CategoryList | CategoryRead | CategorySlow, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "lrem", Arity: 4, Flags: Write, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "lrem", Arity: 4, Flags: Write, Categories: CategoryList | CategoryWrite | CategorySlow, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "lset", Arity: 4, Flags: Write | DenyOOM, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "lset", Arity: 4, Flags: Write | DenyOOM, Categories: CategoryList | CategoryWrite | CategorySlow, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "ltrim", Arity: 4, Flags: Write, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "ltrim", Arity: 4, Flags: Write, Categories: CategoryList | CategoryWrite | CategorySlow, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "memory", Arity: -2, Group: GroupServer, Subcommands: []Command{
-		{Name: "memory|doctor", Arity: 2, Flags: NondeterministicOutput, Group: GroupServer, Request: RequestAllShards, Response: ResponseSpecial},
-		{Name: "memory|help", Arity: 2, Flags: Loading | Stale, Group: GroupServer},
-		{Name: "memory|malloc-stats", Arity: 2, Flags: NondeterministicOutput, Group: GroupServer, Request: RequestAllShards, Response: ResponseSpecial},
-		{Name: "memory|purge", Arity: 2, Group: GroupServer, Request: RequestAllShards, Response: ResponseAllSucceeded},
-		{Name: "memory|stats", Arity: 2, Flags: NondeterministicOutput, Group: GroupServer, Request: RequestAllShards, Response: ResponseSpecial},
-		{Name: "memory|usage", Arity: -3, Flags: ReadOnly, Group: GroupServer, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+	{Name: "memory", Arity: -2, Categories: CategorySlow, Group: GroupServer, Subcommands: []Command{
+		{Name: "memory|doctor", Arity: 2, Flags: NondeterministicOutput, Categories: CategorySlow, Group: GroupServer, Request: RequestAllShards, Response: ResponseSpecial},
+		{Name: "memory|help", Arity: 2, Flags: Loading | Stale, Categories: CategorySlow, Group: GroupServer},
+		{Name: "memory|malloc-stats", Arity: 2, Flags: NondeterministicOutput, Categories: CategorySlow, Group: GroupServer, Request: RequestAllShards, Response: ResponseSpecial},
+		{Name: "memory|purge", Arity: 2, Categories: CategorySlow, Group: GroupServer, Request: RequestAllShards, Response: ResponseAllSucceeded},
+		{Name: "memory|stats", Arity: 2, Flags: NondeterministicOutput, Categories: CategorySlow, Group: GroupServer, Request: RequestAllShards, Response: ResponseSpecial},
+		{Name: "memory|usage", Arity: -3, Flags: ReadOnly, Categories: CategoryRead | CategorySlow, Group: GroupServer, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 			{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		}},
 	}},
-	{Name: "mget", Arity: -2, Flags: ReadOnly | Fast, Group: GroupString, Request: RequestMultiShard, FirstKey: 1, Keys: []KeySpec{
+	{Name: "mget", Arity: -2, Flags: ReadOnly | Fast, Categories: CategoryString | CategoryRead | CategoryFast, Group: GroupString, Request: RequestMultiShard, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "migrate", Arity: -6, Flags: Write | MovableKeys | NondeterministicOutput, Group: GroupGeneric, finder: findMigrate, Keys: []KeySpec{
+	{Name: "migrate", Arity: -6, Flags: Write | MovableKeys | NondeterministicOutput, Categories: CategoryKeyspace | CategoryDangerous | CategoryWrite | CategorySlow, Group: GroupGeneric, finder: findMigrate, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 3}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete | KeyIncomplete, Begin: BeginSearch{Kind: BeginKeyword, Keyword: "KEYS", StartFrom: -2}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "module", Arity: -2, Group: GroupServer, Subcommands: []Command{
-		{Name: "module|help", Arity: 2, Flags: Loading | Stale, Group: GroupServer},
-		{Name: "module|list", Arity: 2, Flags: Admin | NoScript | NondeterministicOrder, Group: GroupServer},
-		{Name: "module|load", Arity: -3, Flags: NoAsyncLoading | Admin | NoScript | Protected, Group: GroupServer},
-		{Name: "module|loadex", Arity: -3, Flags: NoAsyncLoading | Admin | NoScript | Protected, Group: GroupServer},
-		{Name: "module|unload", Arity: 3, Flags: NoAsyncLoading | Admin | NoScript | Protected, Group: GroupServer},
+	{Name: "module", Arity: -2, Categories: CategorySlow, Group: GroupServer, Subcommands: []Command{
+		{Name: "module|help", Arity: 2, Flags: Loading | Stale, Categories: CategorySlow, Group: GroupServer},
+		{Name: "module|list", Arity: 2, Flags: Admin | NoScript | NondeterministicOrder, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+		{Name: "module|load", Arity: -3, Flags: NoAsyncLoading | Admin | NoScript | Protected, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+		{Name: "module|loadex", Arity: -3, Flags: NoAsyncLoading | Admin | NoScript | Protected, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+		{Name: "module|unload", Arity: 3, Flags: NoAsyncLoading | Admin | NoScript | Protected, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
 	}},
-	{Name: "monitor", Arity: 1, Flags: Admin | NoScript | Loading | Stale, Group: GroupServer},
-	{Name: "move", Arity: 3, Flags: Write | Fast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "monitor", Arity: 1, Flags: Admin | NoScript | Loading | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+	{Name: "move", Arity: 3, Flags: Write | Fast, Categories: CategoryKeyspace | CategoryWrite | CategoryFast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "mset", Arity: -3, Flags: Write | DenyOOM, Group: GroupString, Request: RequestMultiShard, Response: ResponseAllSucceeded, FirstKey: 1, Keys: []KeySpec{
+	{Name: "mset", Arity: -3, Flags: Write | DenyOOM, Categories: CategoryString | CategoryWrite | CategorySlow, Group: GroupString, Request: RequestMultiShard, Response: ResponseAllSucceeded, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 2}},
 	}},
-	{Name: "msetnx", Arity: -3, Flags: Write | DenyOOM, Group: GroupString, FirstKey: 1, Keys: []KeySpec{
+	{Name: "msetnx", Arity: -3, Flags: Write | DenyOOM, Categories: CategoryString | CategoryWrite | CategorySlow, Group: GroupString, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 2}},
 	}},
-	{Name: "multi", Arity: 1, Flags: NoScript | Loading | Stale | Fast | NoMulti | AllowBusy, Group: GroupTransactions},
-	{Name: "object", Arity: -2, Group: GroupGeneric, Subcommands: []Command{
-		{Name: "object|encoding", Arity: 3, Flags: ReadOnly | NondeterministicOutput, Group: GroupGeneric, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+	{Name: "multi", Arity: 1, Flags: NoScript | Loading | Stale | Fast | NoMulti | AllowBusy, Categories: CategoryTransaction | CategoryFast, Group: GroupTransactions},
+	{Name: "object", Arity: -2, Categories: CategorySlow, Group: GroupGeneric, Subcommands: []Command{
+		{Name: "object|encoding", Arity: 3, Flags: ReadOnly | NondeterministicOutput, Categories: CategoryKeyspace | CategoryRead | CategorySlow, Group: GroupGeneric, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 			{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		}},
-		{Name: "object|freq", Arity: 3, Flags: ReadOnly | NondeterministicOutput, Group: GroupGeneric, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+		{Name: "object|freq", Arity: 3, Flags: ReadOnly | NondeterministicOutput, Categories: CategoryKeyspace | CategoryRead | CategorySlow, Group: GroupGeneric, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 			{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		}},
-		{Name: "object|help", Arity: 2, Flags: Loading | Stale, Group: GroupGeneric},
-		{Name: "object|idletime", Arity: 3, Flags: ReadOnly | NondeterministicOutput, Group: GroupGeneric, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+		{Name: "object|help", Arity: 2, Flags: Loading | Stale, Categories: CategoryKeyspace | CategorySlow, Group: GroupGeneric},
+		{Name: "object|idletime", Arity: 3, Flags: ReadOnly | NondeterministicOutput, Categories: CategoryKeyspace | CategoryRead | CategorySlow, Group: GroupGeneric, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 			{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		}},
-		{Name: "object|refcount", Arity: 3, Flags: ReadOnly | NondeterministicOutput, Group: GroupGeneric, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+		{Name: "object|refcount", Arity: 3, Flags: ReadOnly | NondeterministicOutput, Categories: CategoryKeyspace | CategoryRead | CategorySlow, Group: GroupGeneric, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 			{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		}},
 	}},
-	{Name: "persist", Arity: 2, Flags: Write | Fast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "persist", Arity: 2, Flags: Write | Fast, Categories: CategoryKeyspace | CategoryWrite | CategoryFast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "pexpire", Arity: -3, Flags: Write | Fast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "pexpire", Arity: -3, Flags: Write | Fast, Categories: CategoryKeyspace | CategoryWrite | CategoryFast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "pexpireat", Arity: -3, Flags: Write | Fast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "pexpireat", Arity: -3, Flags: Write | Fast, Categories: CategoryKeyspace | CategoryWrite | CategoryFast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "pexpiretime", Arity: 2, Flags: ReadOnly | Fast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "pexpiretime", Arity: 2, Flags: ReadOnly | Fast, Categories: CategoryKeyspace | CategoryRead | CategoryFast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "pfadd", Arity: -2, Flags: Write | DenyOOM | Fast, Group: GroupHyperLogLog, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "pfadd", Arity: -2, Flags: Write | DenyOOM | Fast, Categories: CategoryHyperLogLog | CategoryWrite | CategoryFast, Group: GroupHyperLogLog, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "pfcount", Arity: -2, Flags: ReadOnly | MayReplicate, Group: GroupHyperLogLog, FirstKey: 1, Keys: []KeySpec{
+	{Name: "pfcount", Arity: -2, Flags: ReadOnly | MayReplicate, Categories: CategoryHyperLogLog | CategoryRead | CategorySlow, Group: GroupHyperLogLog, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "pfdebug", Arity: 3, Flags: Write | DenyOOM | Admin, Group: GroupHyperLogLog, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+	{Name: "pfdebug", Arity: 3, Flags: Write | DenyOOM | Admin, Categories: CategoryHyperLogLog | CategoryWrite | CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupHyperLogLog, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "pfmerge", Arity: -2, Flags: Write | DenyOOM, Group: GroupHyperLogLog, FirstKey: 1, Keys: []KeySpec{
+	{Name: "pfmerge", Arity: -2, Flags: Write | DenyOOM, Categories: CategoryHyperLogLog | CategoryWrite | CategorySlow, Group: GroupHyperLogLog, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "pfselftest", Arity: 1, Flags: Admin, Group: GroupHyperLogLog},
-	{Name: "ping", Arity: -1, Flags: Fast | Sentinel, Group: GroupConnection, Request: RequestAllShards, Response: ResponseAllSucceeded},
-	{Name: "psetex", Arity: 4, Flags: Write | DenyOOM, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "pfselftest", Arity: 1, Flags: Admin, Categories: CategoryHyperLogLog | CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupHyperLogLog},
+	{Name: "ping", Arity: -1, Flags: Fast | Sentinel, Categories: CategoryConnection | CategoryFast, Group: GroupConnection, Request: RequestAllShards, Response: ResponseAllSucceeded},
+	{Name: "psetex", Arity: 4, Flags: Write | DenyOOM, Categories: CategoryString | CategoryWrite | CategorySlow, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "psubscribe", Arity: -2, Flags: PubSub | NoScript | Loading | Stale | Sentinel, Group: GroupPubSub},
-	{Name: "psync", Arity: -3, Flags: NoAsyncLoading | Admin | NoMulti | NoScript, Group: GroupServer},
-	{Name: "pttl", Arity: 2, Flags: ReadOnly | Fast | NondeterministicOutput, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "psubscribe", Arity: -2, Flags: PubSub | NoScript | Loading | Stale | Sentinel, Categories: CategoryPubSub | CategorySlow, Group: GroupPubSub},
+	{Name: "psync", Arity: -3, Flags: NoAsyncLoading | Admin | NoMulti | NoScript, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+	{Name: "pttl", Arity: 2, Flags: ReadOnly | Fast | NondeterministicOutput, Categories: CategoryKeyspace | CategoryRead | CategoryFast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "publish", Arity: 3, Flags: PubSub | Loading | Stale | Fast | MayReplicate | Sentinel, Group: GroupPubSub},
-	{Name: "pubsub", Arity: -2, Group: GroupPubSub, Subcommands: []Command{
-		{Name: "pubsub|channels", Arity: -2, Flags: PubSub | Loading | Stale, Group: GroupPubSub},
-		{Name: "pubsub|help", Arity: 2, Flags: Loading | Stale, Group: GroupPubSub},
-		{Name: "pubsub|numpat", Arity: 2, Flags: PubSub | Loading | Stale, Group: GroupPubSub},
-		{Name: "pubsub|numsub", Arity: -2, Flags: PubSub | Loading | Stale, Group: GroupPubSub},
-		{Name: "pubsub|shardchannels", Arity: -2, Flags: PubSub | Loading | Stale, Group: GroupPubSub},
-		{Name: "pubsub|shardnumsub", Arity: -2, Flags: PubSub | Loading | Stale, Group: GroupPubSub},
+	{Name: "publish", Arity: 3, Flags: PubSub | Loading | Stale | Fast | MayReplicate | Sentinel, Categories: CategoryPubSub | CategoryFast, Group: GroupPubSub},
+	{Name: "pubsub", Arity: -2, Categories: CategorySlow, Group: GroupPubSub, Subcommands: []Command{
+		{Name: "pubsub|channels", Arity: -2, Flags: PubSub | Loading | Stale, Categories: CategoryPubSub | CategorySlow, Group: GroupPubSub},
+		{Name: "pubsub|help", Arity: 2, Flags: Loading | Stale, Categories: CategorySlow, Group: GroupPubSub},
+		{Name: "pubsub|numpat", Arity: 2, Flags: PubSub | Loading | Stale, Categories: CategoryPubSub | CategorySlow, Group: GroupPubSub},
+		{Name: "pubsub|numsub", Arity: -2, Flags: PubSub | Loading | Stale, Categories: CategoryPubSub | CategorySlow, Group: GroupPubSub},
+		{Name: "pubsub|shardchannels", Arity: -2, Flags: PubSub | Loading | Stale, Categories: CategoryPubSub | CategorySlow, Group: GroupPubSub},
+		{Name: "pubsub|shardnumsub", Arity: -2, Flags: PubSub | Loading | Stale, Categories: CategoryPubSub | CategorySlow, Group: GroupPubSub},
 	}},
-	{Name: "punsubscribe", Arity: -1, Flags: PubSub | NoScript | Loading | Stale | Sentinel, Group: GroupPubSub},
-	{Name: "quit", Arity: -1, Flags: AllowBusy | NoScript | Loading | Stale | Fast | NoAuth, Group: GroupConnection},
-	{Name: "randomkey", Arity: 1, Flags: ReadOnly | TouchesArbitraryKeys | NondeterministicOutput, Group: GroupGeneric, Request: RequestAllShards, Response: ResponseSpecial},
-	{Name: "readonly", Arity: 1, Flags: Fast | Loading | Stale, Group: GroupCluster},
-	{Name: "readwrite", Arity: 1, Flags: Fast | Loading | Stale, Group: GroupCluster},
-	{Name: "rename", Arity: 3, Flags: Write, Group: GroupGeneric, FirstKey: 1, Keys: []KeySpec{
+	{Name: "punsubscribe", Arity: -1, Flags: PubSub | NoScript | Loading | Stale | Sentinel, Categories: CategoryPubSub | CategorySlow, Group: GroupPubSub},
+	{Name: "quit", Arity: -1, Flags: AllowBusy | NoScript | Loading | Stale | Fast | NoAuth, Categories: CategoryConnection | CategoryFast, Group: GroupConnection},
+	{Name: "randomkey", Arity: 1, Flags: ReadOnly | TouchesArbitraryKeys | NondeterministicOutput, Categories: CategoryKeyspace | CategoryRead | CategorySlow, Group: GroupGeneric, Request: RequestAllShards, Response: ResponseSpecial},
+	{Name: "readonly", Arity: 1, Flags: Fast | Loading | Stale, Categories: CategoryConnection | CategoryFast, Group: GroupCluster},
+	{Name: "readwrite", Arity: 1, Flags: Fast | Loading | Stale, Categories: CategoryConnection | CategoryFast, Group: GroupCluster},
+	{Name: "rename", Arity: 3, Flags: Write, Categories: CategoryKeyspace | CategoryWrite | CategorySlow, Group: GroupGeneric, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "renamenx", Arity: 3, Flags: Write | Fast, Group: GroupGeneric, FirstKey: 1, Keys: []KeySpec{
+	{Name: "renamenx", Arity: 3, Flags: Write | Fast, Categories: CategoryKeyspace | CategoryWrite | CategoryFast, Group: GroupGeneric, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyOverwrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "replconf", Arity: -1, Flags: Admin | NoScript | Loading | Stale | AllowBusy, Group: GroupServer},
-	{Name: "replicaof", Arity: 3, Flags: NoAsyncLoading | Admin | NoScript | Stale, Group: GroupServer},
-	{Name: "reset", Arity: 1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Group: GroupConnection},
-	{Name: "restore", Arity: -4, Flags: Write | DenyOOM, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "replconf", Arity: -1, Flags: Admin | NoScript | Loading | Stale | AllowBusy, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+	{Name: "replicaof", Arity: 3, Flags: NoAsyncLoading | Admin | NoScript | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+	{Name: "reset", Arity: 1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Categories: CategoryConnection | CategoryFast, Group: GroupConnection},
+	{Name: "restore", Arity: -4, Flags: Write | DenyOOM, Categories: CategoryKeyspace | CategoryDangerous | CategoryWrite | CategorySlow, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "restore-asking", Arity: -4, Flags: Write | DenyOOM | Asking, Group: GroupServer, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "restore-asking", Arity: -4, Flags: Write | DenyOOM | Asking, Categories: CategoryKeyspace | CategoryDangerous | CategoryWrite | CategorySlow, Group: GroupServer, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "role", Arity: 1, Flags: NoScript | Loading | Stale | Fast | Sentinel, Group: GroupServer},
-	{Name: "rpop", Arity: -2, Flags: Write | Fast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "role", Arity: 1, Flags: NoScript | Loading | Stale | Fast | Sentinel, Categories: CategoryAdmin | CategoryDangerous | CategoryFast, Group: GroupServer},
+	{Name: "rpop", Arity: -2, Flags: Write | Fast, Categories: CategoryList | CategoryWrite | CategoryFast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "rpoplpush", Arity: 3, Flags: Write | DenyOOM, Group: GroupList, FirstKey: 1, Keys: []KeySpec{
+	{Name: "rpoplpush", Arity: 3, Flags: Write | DenyOOM, Categories: CategoryList | CategoryWrite | CategorySlow, Group: GroupList, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "rpush", Arity: -3, Flags: Write | DenyOOM | Fast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "rpush", Arity: -3, Flags: Write | DenyOOM | Fast, Categories: CategoryList | CategoryWrite | CategoryFast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "rpushx", Arity: -3, Flags: Write | DenyOOM | Fast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "rpushx", Arity: -3, Flags: Write | DenyOOM | Fast, Categories: CategoryList | CategoryWrite | CategoryFast, Group: GroupList, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "sadd", Arity: -3, Flags: Write | DenyOOM | Fast, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "sadd", Arity: -3, Flags: Write | DenyOOM | Fast, Categories: CategorySet | CategoryWrite | CategoryFast, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "save", Arity: 1, Flags: NoAsyncLoading | Admin | NoScript | NoMulti, Group: GroupServer},
-	{Name: "scan", Arity: -2, Flags: ReadOnly | TouchesArbitraryKeys | NondeterministicOutput, Group: GroupGeneric, Request: RequestSpecial, Response: ResponseSpecial},
-	{Name: "scard", Arity: 2, Flags: ReadOnly | Fast, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "save", Arity: 1, Flags: NoAsyncLoading | Admin | NoScript | NoMulti, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+	{Name: "scan", Arity: -2, Flags: ReadOnly | TouchesArbitraryKeys | NondeterministicOutput, Categories: CategoryKeyspace | CategoryRead | CategorySlow, Group: GroupGeneric, Request: RequestSpecial, Response: ResponseSpecial},
+	{Name: "scard", Arity: 2, Flags: ReadOnly | Fast, Categories: CategorySet | CategoryRead | CategoryFast, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "script", Arity: -2, Group: GroupScripting, Subcommands: []Command{
-		{Name: "script|debug", Arity: 3, Flags: NoScript, Group: GroupScripting},
-		{Name: "script|exists", Arity: -3, Flags: NoScript, Group: GroupScripting, Request: RequestAllShards, Response: ResponseAggLogicalAnd},
-		{Name: "script|flush", Arity: -2, Flags: NoScript, Group: GroupScripting, Request: RequestAllNodes, Response: ResponseAllSucceeded},
-		{Name: "script|help", Arity: 2, Flags: Loading | Stale, Group: GroupScripting},
-		{Name: "script|kill", Arity: 2, Flags: NoScript | AllowBusy, Group: GroupScripting, Request: RequestAllShards, Response: ResponseOneSucceeded},
-		{Name: "script|load", Arity: 3, Flags: NoScript | Stale, Group: GroupScripting, Request: RequestAllNodes, Response: ResponseAllSucceeded},
-		{Name: "script|show", Arity: 3, Flags: NoScript, Group: GroupScripting},
+	{Name: "script", Arity: -2, Categories: CategorySlow, Group: GroupScripting, Subcommands: []Command{
+		{Name: "script|debug", Arity: 3, Flags: NoScript, Categories: CategoryScripting | CategorySlow, Group: GroupScripting},
+		{Name: "script|exists", Arity: -3, Flags: NoScript, Categories: CategoryScripting | CategorySlow, Group: GroupScripting, Request: RequestAllShards, Response: ResponseAggLogicalAnd},
+		{Name: "script|flush", Arity: -2, Flags: NoScript, Categories: CategoryScripting | CategorySlow, Group: GroupScripting, Request: RequestAllNodes, Response: ResponseAllSucceeded},
+		{Name: "script|help", Arity: 2, Flags: Loading | Stale, Categories: CategoryScripting | CategorySlow, Group: GroupScripting},
+		{Name: "script|kill", Arity: 2, Flags: NoScript | AllowBusy, Categories: CategoryScripting | CategorySlow, Group: GroupScripting, Request: RequestAllShards, Response: ResponseOneSucceeded},
+		{Name: "script|load", Arity: 3, Flags: NoScript | Stale, Categories: CategoryScripting | CategorySlow, Group: GroupScripting, Request: RequestAllNodes, Response: ResponseAllSucceeded},
+		{Name: "script|show", Arity: 3, Flags: NoScript, Categories: CategoryScripting | CategorySlow, Group: GroupScripting},
 	}},
-	{Name: "sdiff", Arity: -2, Flags: ReadOnly | NondeterministicOrder, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
+	{Name: "sdiff", Arity: -2, Flags: ReadOnly | NondeterministicOrder, Categories: CategorySet | CategoryRead | CategorySlow, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "sdiffstore", Arity: -3, Flags: Write | DenyOOM, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
+	{Name: "sdiffstore", Arity: -3, Flags: Write | DenyOOM, Categories: CategorySet | CategoryWrite | CategorySlow, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "select", Arity: 2, Flags: Loading | Stale | Fast, Group: GroupConnection},
-	{Name: "sentinel", Arity: -2, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel, Subcommands: []Command{
-		{Name: "sentinel|ckquorum", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|config", Arity: -4, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|debug", Arity: -2, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|failover", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|flushconfig", Arity: 2, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|get-master-addr-by-name", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|get-primary-addr-by-name", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|help", Arity: 2, Flags: Loading | Stale | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|info-cache", Arity: -3, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|is-master-down-by-addr", Arity: 6, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|is-primary-down-by-addr", Arity: 6, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|master", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|masters", Arity: 2, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|monitor", Arity: 6, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|myid", Arity: 2, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|pending-scripts", Arity: 2, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|primaries", Arity: 2, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|primary", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|remove", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|replicas", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|reset", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|sentinels", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|set", Arity: -5, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|simulate-failure", Arity: -3, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
-		{Name: "sentinel|slaves", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Group: GroupSentinel},
+	{Name: "select", Arity: 2, Flags: Loading | Stale | Fast, Categories: CategoryConnection | CategoryFast, Group: GroupConnection},
+	{Name: "sentinel", Arity: -2, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel, Subcommands: []Command{
+		{Name: "sentinel|ckquorum", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|config", Arity: -4, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|debug", Arity: -2, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|failover", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|flushconfig", Arity: 2, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|get-master-addr-by-name", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|get-primary-addr-by-name", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|help", Arity: 2, Flags: Loading | Stale | Sentinel | OnlySentinel, Categories: CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|info-cache", Arity: -3, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|is-master-down-by-addr", Arity: 6, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|is-primary-down-by-addr", Arity: 6, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|master", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|masters", Arity: 2, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|monitor", Arity: 6, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|myid", Arity: 2, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|pending-scripts", Arity: 2, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|primaries", Arity: 2, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|primary", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|remove", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|replicas", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|reset", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|sentinels", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|set", Arity: -5, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|simulate-failure", Arity: -3, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
+		{Name: "sentinel|slaves", Arity: 3, Flags: Admin | Sentinel | OnlySentinel, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupSentinel},
 	}},
-	{Name: "set", Arity: -3, Flags: Write | DenyOOM, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "set", Arity: -3, Flags: Write | DenyOOM, Categories: CategoryString | CategoryWrite | CategorySlow, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate | KeyVariableFlags, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "setbit", Arity: 4, Flags: Write | DenyOOM, Group: GroupBitmap, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "setbit", Arity: 4, Flags: Write | DenyOOM, Categories: CategoryBitmap | CategoryWrite | CategorySlow, Group: GroupBitmap, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "setex", Arity: 4, Flags: Write | DenyOOM, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "setex", Arity: 4, Flags: Write | DenyOOM, Categories: CategoryString | CategoryWrite | CategorySlow, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "setnx", Arity: 3, Flags: Write | DenyOOM | Fast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "setnx", Arity: 3, Flags: Write | DenyOOM | Fast, Categories: CategoryString | CategoryWrite | CategoryFast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "setrange", Arity: 4, Flags: Write | DenyOOM, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "setrange", Arity: 4, Flags: Write | DenyOOM, Categories: CategoryString | CategoryWrite | CategorySlow, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "shutdown", Arity: -1, Flags: Admin | NoScript | Loading | Stale | NoMulti | Sentinel | AllowBusy, Group: GroupServer},
-	{Name: "sinter", Arity: -2, Flags: ReadOnly | NondeterministicOrder, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
+	{Name: "shutdown", Arity: -1, Flags: Admin | NoScript | Loading | Stale | NoMulti | Sentinel | AllowBusy, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+	{Name: "sinter", Arity: -2, Flags: ReadOnly | NondeterministicOrder, Categories: CategorySet | CategoryRead | CategorySlow, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "sintercard", Arity: -3, Flags: ReadOnly | MovableKeys, Group: GroupSet, FirstKey: 2, Keys: []KeySpec{
+	{Name: "sintercard", Arity: -3, Flags: ReadOnly | MovableKeys, Categories: CategorySet | CategoryRead | CategorySlow, Group: GroupSet, FirstKey: 2, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "sinterstore", Arity: -3, Flags: Write | DenyOOM, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
+	{Name: "sinterstore", Arity: -3, Flags: Write | DenyOOM, Categories: CategorySet | CategoryWrite | CategorySlow, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "sismember", Arity: 3, Flags: ReadOnly | Fast, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "sismember", Arity: 3, Flags: ReadOnly | Fast, Categories: CategorySet | CategoryRead | CategoryFast, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "slaveof", Arity: 3, Flags: NoAsyncLoading | Admin | NoScript | Stale, Group: GroupServer},
-	{Name: "slowlog", Arity: -2, Group: GroupServer, Subcommands: []Command{
-		{Name: "slowlog|get", Arity: -2, Flags: Admin | Loading | Stale | NondeterministicOutput, Group: GroupServer, Request: RequestAllNodes},
-		{Name: "slowlog|help", Arity: 2, Flags: Loading | Stale, Group: GroupServer},
-		{Name: "slowlog|len", Arity: 2, Flags: Admin | Loading | Stale | NondeterministicOutput, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAggSum},
-		{Name: "slowlog|reset", Arity: 2, Flags: Admin | Loading | Stale, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
+	{Name: "slaveof", Arity: 3, Flags: NoAsyncLoading | Admin | NoScript | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+	{Name: "slowlog", Arity: -2, Categories: CategorySlow, Group: GroupServer, Subcommands: []Command{
+		{Name: "slowlog|get", Arity: -2, Flags: Admin | Loading | Stale | NondeterministicOutput, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes},
+		{Name: "slowlog|help", Arity: 2, Flags: Loading | Stale, Categories: CategorySlow, Group: GroupServer},
+		{Name: "slowlog|len", Arity: 2, Flags: Admin | Loading | Stale | NondeterministicOutput, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAggSum},
+		{Name: "slowlog|reset", Arity: 2, Flags: Admin | Loading | Stale, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer, Request: RequestAllNodes, Response: ResponseAllSucceeded},
 	}},
-	{Name: "smembers", Arity: 2, Flags: ReadOnly | NondeterministicOrder, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "smembers", Arity: 2, Flags: ReadOnly | NondeterministicOrder, Categories: CategorySet | CategoryRead | CategorySlow, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "smismember", Arity: -3, Flags: ReadOnly | Fast, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "smismember", Arity: -3, Flags: ReadOnly | Fast, Categories: CategorySet | CategoryRead | CategoryFast, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "smove", Arity: 4, Flags: Write | Fast, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
+	{Name: "smove", Arity: 4, Flags: Write | Fast, Categories: CategorySet | CategoryWrite | CategoryFast, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "sort", Arity: -2, Flags: Write | DenyOOM | MovableKeys, Group: GroupGeneric, FirstKey: 1, finder: findSort, Keys: []KeySpec{
+	{Name: "sort", Arity: -2, Flags: Write | DenyOOM | MovableKeys, Categories: CategorySet | CategorySortedSet | CategoryList | CategoryDangerous | CategoryWrite | CategorySlow, Group: GroupGeneric, FirstKey: 1, finder: findSort, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadOnly | KeyAccess},
 		{Flags: KeyOverwrite | KeyUpdate},
 	}},
-	{Name: "sort_ro", Arity: -2, Flags: ReadOnly | MovableKeys, Group: GroupGeneric, FirstKey: 1, Keys: []KeySpec{
+	{Name: "sort_ro", Arity: -2, Flags: ReadOnly | MovableKeys, Categories: CategorySet | CategorySortedSet | CategoryList | CategoryDangerous | CategoryRead | CategorySlow, Group: GroupGeneric, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadOnly | KeyAccess},
 	}},
-	{Name: "spop", Arity: -2, Flags: Write | Fast | NondeterministicOutput, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "spop", Arity: -2, Flags: Write | Fast | NondeterministicOutput, Categories: CategorySet | CategoryWrite | CategoryFast, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "spublish", Arity: 3, Flags: PubSub | Loading | Stale | Fast | MayReplicate, Group: GroupPubSub, Keys: []KeySpec{
+	{Name: "spublish", Arity: 3, Flags: PubSub | Loading | Stale | Fast | MayReplicate, Categories: CategoryPubSub | CategoryFast, Group: GroupPubSub, Keys: []KeySpec{
 		{Flags: KeyNotKey, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "srandmember", Arity: -2, Flags: ReadOnly | NondeterministicOutput, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "srandmember", Arity: -2, Flags: ReadOnly | NondeterministicOutput, Categories: CategorySet | CategoryRead | CategorySlow, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "srem", Arity: -3, Flags: Write | Fast, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "srem", Arity: -3, Flags: Write | Fast, Categories: CategorySet | CategoryWrite | CategoryFast, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "sscan", Arity: -3, Flags: ReadOnly | NondeterministicOutput, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "sscan", Arity: -3, Flags: ReadOnly | NondeterministicOutput, Categories: CategorySet | CategoryRead | CategorySlow, Group: GroupSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "ssubscribe", Arity: -2, Flags: PubSub | NoScript | Loading | Stale, Group: GroupPubSub, Keys: []KeySpec{
+	{Name: "ssubscribe", Arity: -2, Flags: PubSub | NoScript | Loading | Stale, Categories: CategoryPubSub | CategorySlow, Group: GroupPubSub, Keys: []KeySpec{
 		{Flags: KeyNotKey, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "strlen", Arity: 2, Flags: ReadOnly | Fast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "strlen", Arity: 2, Flags: ReadOnly | Fast, Categories: CategoryString | CategoryRead | CategoryFast, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "subscribe", Arity: -2, Flags: PubSub | NoScript | Loading | Stale | Sentinel, Group: GroupPubSub},
-	{Name: "substr", Arity: 4, Flags: ReadOnly, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "subscribe", Arity: -2, Flags: PubSub | NoScript | Loading | Stale | Sentinel, Categories: CategoryPubSub | CategorySlow, Group: GroupPubSub},
+	{Name: "substr", Arity: 4, Flags: ReadOnly, Categories: CategoryString | CategoryRead | CategorySlow, Group: GroupString, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "sunion", Arity: -2, Flags: ReadOnly | NondeterministicOrder, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
+	{Name: "sunion", Arity: -2, Flags: ReadOnly | NondeterministicOrder, Categories: CategorySet | CategoryRead | CategorySlow, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "sunionstore", Arity: -3, Flags: Write | DenyOOM, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
+	{Name: "sunionstore", Arity: -3, Flags: Write | DenyOOM, Categories: CategorySet | CategoryWrite | CategorySlow, Group: GroupSet, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "sunsubscribe", Arity: -1, Flags: PubSub | NoScript | Loading | Stale, Group: GroupPubSub, Keys: []KeySpec{
+	{Name: "sunsubscribe", Arity: -1, Flags: PubSub | NoScript | Loading | Stale, Categories: CategoryPubSub | CategorySlow, Group: GroupPubSub, Keys: []KeySpec{
 		{Flags: KeyNotKey, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "swapdb", Arity: 3, Flags: Write | Fast, Group: GroupServer},
-	{Name: "sync", Arity: 1, Flags: NoAsyncLoading | Admin | NoMulti | NoScript, Group: GroupServer},
-	{Name: "time", Arity: 1, Flags: Loading | Stale | Fast | NondeterministicOutput, Group: GroupServer},
-	{Name: "touch", Arity: -2, Flags: ReadOnly | Fast, Group: GroupGeneric, Request: RequestMultiShard, Response: ResponseAggSum, FirstKey: 1, Keys: []KeySpec{
+	{Name: "swapdb", Arity: 3, Flags: Write | Fast, Categories: CategoryKeyspace | CategoryDangerous | CategoryWrite | CategoryFast, Group: GroupServer},
+	{Name: "sync", Arity: 1, Flags: NoAsyncLoading | Admin | NoMulti | NoScript, Categories: CategoryAdmin | CategoryDangerous | CategorySlow, Group: GroupServer},
+	{Name: "time", Arity: 1, Flags: Loading | Stale | Fast | NondeterministicOutput, Categories: CategoryFast, Group: GroupServer},
+	{Name: "touch", Arity: -2, Flags: ReadOnly | Fast, Categories: CategoryKeyspace | CategoryRead | CategoryFast, Group: GroupGeneric, Request: RequestMultiShard, Response: ResponseAggSum, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "ttl", Arity: 2, Flags: ReadOnly | Fast | NondeterministicOutput, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "ttl", Arity: 2, Flags: ReadOnly | Fast | NondeterministicOutput, Categories: CategoryKeyspace | CategoryRead | CategoryFast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "type", Arity: 2, Flags: ReadOnly | Fast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "type", Arity: 2, Flags: ReadOnly | Fast, Categories: CategoryKeyspace | CategoryRead | CategoryFast, Group: GroupGeneric, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "unlink", Arity: -2, Flags: Write | Fast, Group: GroupGeneric, Request: RequestMultiShard, Response: ResponseAggSum, FirstKey: 1, Keys: []KeySpec{
+	{Name: "unlink", Arity: -2, Flags: Write | Fast, Categories: CategoryKeyspace | CategoryWrite | CategoryFast, Group: GroupGeneric, Request: RequestMultiShard, Response: ResponseAggSum, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyRemove | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "unsubscribe", Arity: -1, Flags: PubSub | NoScript | Loading | Stale | Sentinel, Group: GroupPubSub},
-	{Name: "unwatch", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy, Group: GroupTransactions},
-	{Name: "wait", Arity: 3, Flags: Blocking, Group: GroupGeneric, Request: RequestAllShards, Response: ResponseAggMin},
-	{Name: "waitaof", Arity: 4, Flags: Blocking, Group: GroupGeneric, Request: RequestAllShards, Response: ResponseAggMin},
-	{Name: "watch", Arity: -2, Flags: NoScript | Loading | Stale | Fast | NoMulti | AllowBusy, Group: GroupTransactions, FirstKey: 1, Keys: []KeySpec{
+	{Name: "unsubscribe", Arity: -1, Flags: PubSub | NoScript | Loading | Stale | Sentinel, Categories: CategoryPubSub | CategorySlow, Group: GroupPubSub},
+	{Name: "unwatch", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy, Categories: CategoryTransaction | CategoryFast, Group: GroupTransactions},
+	{Name: "wait", Arity: 3, Flags: Blocking, Categories: CategoryConnection | CategoryBlocking | CategorySlow, Group: GroupGeneric, Request: RequestAllShards, Response: ResponseAggMin},
+	{Name: "waitaof", Arity: 4, Flags: Blocking, Categories: CategoryConnection | CategoryBlocking | CategorySlow, Group: GroupGeneric, Request: RequestAllShards, Response: ResponseAggMin},
+	{Name: "watch", Arity: -2, Flags: NoScript | Loading | Stale | Fast | NoMulti | AllowBusy, Categories: CategoryTransaction | CategoryFast, Group: GroupTransactions, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1}},
 	}},
-	{Name: "xack", Arity: -4, Flags: Write | Fast, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "xack", Arity: -4, Flags: Write | Fast, Categories: CategoryStream | CategoryWrite | CategoryFast, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "xadd", Arity: -5, Flags: Write | DenyOOM | Fast | NondeterministicOutput, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "xadd", Arity: -5, Flags: Write | DenyOOM | Fast | NondeterministicOutput, Categories: CategoryStream | CategoryWrite | CategoryFast, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "xautoclaim", Arity: -6, Flags: Write | Fast | NondeterministicOutput, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "xautoclaim", Arity: -6, Flags: Write | Fast | NondeterministicOutput, Categories: CategoryStream | CategoryWrite | CategoryFast, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "xclaim", Arity: -6, Flags: Write | Fast | NondeterministicOutput, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "xclaim", Arity: -6, Flags: Write | Fast | NondeterministicOutput, Categories: CategoryStream | CategoryWrite | CategoryFast, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "xdel", Arity: -3, Flags: Write | Fast, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "xdel", Arity: -3, Flags: Write | Fast, Categories: CategoryStream | CategoryWrite | CategoryFast, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "xgroup", Arity: -2, Group: GroupStream, Subcommands: []Command{
-		{Name: "xgroup|create", Arity: -5, Flags: Write | DenyOOM, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+	{Name: "xgroup", Arity: -2, Categories: CategorySlow, Group: GroupStream, Subcommands: []Command{
+		{Name: "xgroup|create", Arity: -5, Flags: Write | DenyOOM, Categories: CategoryStream | CategoryWrite | CategorySlow, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 			{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		}},
-		{Name: "xgroup|createconsumer", Arity: 5, Flags: Write | DenyOOM, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+		{Name: "xgroup|createconsumer", Arity: 5, Flags: Write | DenyOOM, Categories: CategoryStream | CategoryWrite | CategorySlow, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 			{Flags: KeyReadWrite | KeyInsert, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		}},
-		{Name: "xgroup|delconsumer", Arity: 5, Flags: Write, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+		{Name: "xgroup|delconsumer", Arity: 5, Flags: Write, Categories: CategoryStream | CategoryWrite | CategorySlow, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 			{Flags: KeyReadWrite | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		}},
-		{Name: "xgroup|destroy", Arity: 4, Flags: Write, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+		{Name: "xgroup|destroy", Arity: 4, Flags: Write, Categories: CategoryStream | CategoryWrite | CategorySlow, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 			{Flags: KeyReadWrite | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		}},
-		{Name: "xgroup|help", Arity: 2, Flags: Loading | Stale, Group: GroupStream},
-		{Name: "xgroup|setid", Arity: -5, Flags: Write, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+		{Name: "xgroup|help", Arity: 2, Flags: Loading | Stale, Categories: CategoryStream | CategorySlow, Group: GroupStream},
+		{Name: "xgroup|setid", Arity: -5, Flags: Write, Categories: CategoryStream | CategoryWrite | CategorySlow, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 			{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		}},
 	}},
-	{Name: "xinfo", Arity: -2, Group: GroupStream, Subcommands: []Command{
-		{Name: "xinfo|consumers", Arity: 4, Flags: ReadOnly | NondeterministicOutput, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+	{Name: "xinfo", Arity: -2, Categories: CategorySlow, Group: GroupStream, Subcommands: []Command{
+		{Name: "xinfo|consumers", Arity: 4, Flags: ReadOnly | NondeterministicOutput, Categories: CategoryStream | CategoryRead | CategorySlow, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 			{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		}},
-		{Name: "xinfo|groups", Arity: 3, Flags: ReadOnly, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+		{Name: "xinfo|groups", Arity: 3, Flags: ReadOnly, Categories: CategoryStream | CategoryRead | CategorySlow, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 			{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		}},
-		{Name: "xinfo|help", Arity: 2, Flags: Loading | Stale, Group: GroupStream},
-		{Name: "xinfo|stream", Arity: -3, Flags: ReadOnly, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
+		{Name: "xinfo|help", Arity: 2, Flags: Loading | Stale, Categories: CategoryStream | CategorySlow, Group: GroupStream},
+		{Name: "xinfo|stream", Arity: -3, Flags: ReadOnly, Categories: CategoryStream | CategoryRead | CategorySlow, Group: GroupStream, FirstKey: 2, OnlyKey: true, Keys: []KeySpec{
 			{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		}},
 	}},
-	{Name: "xlen", Arity: 2, Flags: ReadOnly | Fast, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "xlen", Arity: 2, Flags: ReadOnly | Fast, Categories: CategoryStream | CategoryRead | CategoryFast, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "xpending", Arity: -3, Flags: ReadOnly | NondeterministicOutput, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "xpending", Arity: -3, Flags: ReadOnly | NondeterministicOutput, Categories: CategoryStream | CategoryRead | CategorySlow, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "xrange", Arity: -4, Flags: ReadOnly, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "xrange", Arity: -4, Flags: ReadOnly, Categories: CategoryStream | CategoryRead | CategorySlow, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "xread", Arity: -4, Flags: Blocking | ReadOnly | MovableKeys, Group: GroupStream, Keys: []KeySpec{
+	{Name: "xread", Arity: -4, Flags: Blocking | ReadOnly | MovableKeys, Categories: CategoryStream | CategoryRead | CategoryBlocking | CategorySlow, Group: GroupStream, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginKeyword, Keyword: "STREAMS", StartFrom: 1}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1, Limit: 2}},
 	}},
-	{Name: "xreadgroup", Arity: -7, Flags: Blocking | Write | MovableKeys, Group: GroupStream, finder: findGroupReads, Keys: []KeySpec{
+	{Name: "xreadgroup", Arity: -7, Flags: Blocking | Write | MovableKeys, Categories: CategoryStream | CategoryWrite | CategoryBlocking | CategorySlow, Group: GroupStream, finder: findGroupReads, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginKeyword, Keyword: "STREAMS", StartFrom: 4}, Find: FindKeys{Kind: FindRange, LastKey: -1, Step: 1, Limit: 2}},
 	}},
-	{Name: "xrevrange", Arity: -4, Flags: ReadOnly, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "xrevrange", Arity: -4, Flags: ReadOnly, Categories: CategoryStream | CategoryRead | CategorySlow, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "xsetid", Arity: -3, Flags: Write | DenyOOM | Fast, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "xsetid", Arity: -3, Flags: Write | DenyOOM | Fast, Categories: CategoryStream | CategoryWrite | CategoryFast, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "xtrim", Arity: -4, Flags: Write | NondeterministicOutput, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "xtrim", Arity: -4, Flags: Write | NondeterministicOutput, Categories: CategoryStream | CategoryWrite | CategorySlow, Group: GroupStream, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zadd", Arity: -4, Flags: Write | DenyOOM | Fast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zadd", Arity: -4, Flags: Write | DenyOOM | Fast, Categories: CategorySortedSet | CategoryWrite | CategoryFast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zcard", Arity: 2, Flags: ReadOnly | Fast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zcard", Arity: 2, Flags: ReadOnly | Fast, Categories: CategorySortedSet | CategoryRead | CategoryFast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zcount", Arity: 4, Flags: ReadOnly | Fast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zcount", Arity: 4, Flags: ReadOnly | Fast, Categories: CategorySortedSet | CategoryRead | CategoryFast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zdiff", Arity: -3, Flags: ReadOnly | MovableKeys, Group: GroupSortedSet, FirstKey: 2, Keys: []KeySpec{
+	{Name: "zdiff", Arity: -3, Flags: ReadOnly | MovableKeys, Categories: CategorySortedSet | CategoryRead | CategorySlow, Group: GroupSortedSet, FirstKey: 2, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "zdiffstore", Arity: -4, Flags: Write | DenyOOM | MovableKeys, Group: GroupSortedSet, FirstKey: 1, Keys: []KeySpec{
+	{Name: "zdiffstore", Arity: -4, Flags: Write | DenyOOM | MovableKeys, Categories: CategorySortedSet | CategoryWrite | CategorySlow, Group: GroupSortedSet, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "zincrby", Arity: 4, Flags: Write | DenyOOM | Fast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zincrby", Arity: 4, Flags: Write | DenyOOM | Fast, Categories: CategorySortedSet | CategoryWrite | CategoryFast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zinter", Arity: -3, Flags: ReadOnly | MovableKeys, Group: GroupSortedSet, FirstKey: 2, Keys: []KeySpec{
+	{Name: "zinter", Arity: -3, Flags: ReadOnly | MovableKeys, Categories: CategorySortedSet | CategoryRead | CategorySlow, Group: GroupSortedSet, FirstKey: 2, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "zintercard", Arity: -3, Flags: ReadOnly | MovableKeys, Group: GroupSortedSet, FirstKey: 2, Keys: []KeySpec{
+	{Name: "zintercard", Arity: -3, Flags: ReadOnly | MovableKeys, Categories: CategorySortedSet | CategoryRead | CategorySlow, Group: GroupSortedSet, FirstKey: 2, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "zinterstore", Arity: -4, Flags: Write | DenyOOM | MovableKeys, Group: GroupSortedSet, FirstKey: 1, Keys: []KeySpec{
+	{Name: "zinterstore", Arity: -4, Flags: Write | DenyOOM | MovableKeys, Categories: CategorySortedSet | CategoryWrite | CategorySlow, Group: GroupSortedSet, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "zlexcount", Arity: 4, Flags: ReadOnly | Fast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zlexcount", Arity: 4, Flags: ReadOnly | Fast, Categories: CategorySortedSet | CategoryRead | CategoryFast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zmpop", Arity: -4, Flags: Write | MovableKeys, Group: GroupSortedSet, FirstKey: 2, Keys: []KeySpec{
+	{Name: "zmpop", Arity: -4, Flags: Write | MovableKeys, Categories: CategorySortedSet | CategoryWrite | CategorySlow, Group: GroupSortedSet, FirstKey: 2, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "zmscore", Arity: -3, Flags: ReadOnly | Fast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zmscore", Arity: -3, Flags: ReadOnly | Fast, Categories: CategorySortedSet | CategoryRead | CategoryFast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zpopmax", Arity: -2, Flags: Write | Fast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zpopmax", Arity: -2, Flags: Write | Fast, Categories: CategorySortedSet | CategoryWrite | CategoryFast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zpopmin", Arity: -2, Flags: Write | Fast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zpopmin", Arity: -2, Flags: Write | Fast, Categories: CategorySortedSet | CategoryWrite | CategoryFast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyAccess | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zrandmember", Arity: -2, Flags: ReadOnly | NondeterministicOutput, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zrandmember", Arity: -2, Flags: ReadOnly | NondeterministicOutput, Categories: CategorySortedSet | CategoryRead | CategorySlow, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zrange", Arity: -4, Flags: ReadOnly, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zrange", Arity: -4, Flags: ReadOnly, Categories: CategorySortedSet | CategoryRead | CategorySlow, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zrangebylex", Arity: -4, Flags: ReadOnly, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zrangebylex", Arity: -4, Flags: ReadOnly, Categories: CategorySortedSet | CategoryRead | CategorySlow, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zrangebyscore", Arity: -4, Flags: ReadOnly, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zrangebyscore", Arity: -4, Flags: ReadOnly, Categories: CategorySortedSet | CategoryRead | CategorySlow, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zrangestore", Arity: -5, Flags: Write | DenyOOM, Group: GroupSortedSet, FirstKey: 1, Keys: []KeySpec{
+	{Name: "zrangestore", Arity: -5, Flags: Write | DenyOOM, Categories: CategorySortedSet | CategoryWrite | CategorySlow, Group: GroupSortedSet, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zrank", Arity: -3, Flags: ReadOnly | Fast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zrank", Arity: -3, Flags: ReadOnly | Fast, Categories: CategorySortedSet | CategoryRead | CategoryFast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zrem", Arity: -3, Flags: Write | Fast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zrem", Arity: -3, Flags: Write | Fast, Categories: CategorySortedSet | CategoryWrite | CategoryFast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zremrangebylex", Arity: 4, Flags: Write, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zremrangebylex", Arity: 4, Flags: Write, Categories: CategorySortedSet | CategoryWrite | CategorySlow, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zremrangebyrank", Arity: 4, Flags: Write, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zremrangebyrank", Arity: 4, Flags: Write, Categories: CategorySortedSet | CategoryWrite | CategorySlow, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zremrangebyscore", Arity: 4, Flags: Write, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zremrangebyscore", Arity: 4, Flags: Write, Categories: CategorySortedSet | CategoryWrite | CategorySlow, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadWrite | KeyDelete, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zrevrange", Arity: -4, Flags: ReadOnly, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zrevrange", Arity: -4, Flags: ReadOnly, Categories: CategorySortedSet | CategoryRead | CategorySlow, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zrevrangebylex", Arity: -4, Flags: ReadOnly, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zrevrangebylex", Arity: -4, Flags: ReadOnly, Categories: CategorySortedSet | CategoryRead | CategorySlow, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zrevrangebyscore", Arity: -4, Flags: ReadOnly, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zrevrangebyscore", Arity: -4, Flags: ReadOnly, Categories: CategorySortedSet | CategoryRead | CategorySlow, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zrevrank", Arity: -3, Flags: ReadOnly | Fast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zrevrank", Arity: -3, Flags: ReadOnly | Fast, Categories: CategorySortedSet | CategoryRead | CategoryFast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zscan", Arity: -3, Flags: ReadOnly | NondeterministicOutput, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zscan", Arity: -3, Flags: ReadOnly | NondeterministicOutput, Categories: CategorySortedSet | CategoryRead | CategorySlow, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zscore", Arity: 3, Flags: ReadOnly | Fast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
+	{Name: "zscore", Arity: 3, Flags: ReadOnly | Fast, Categories: CategorySortedSet | CategoryRead | CategoryFast, Group: GroupSortedSet, FirstKey: 1, OnlyKey: true, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 	}},
-	{Name: "zunion", Arity: -3, Flags: ReadOnly | MovableKeys, Group: GroupSortedSet, FirstKey: 2, Keys: []KeySpec{
+	{Name: "zunion", Arity: -3, Flags: ReadOnly | MovableKeys, Categories: CategorySortedSet | CategoryRead | CategorySlow, Group: GroupSortedSet, FirstKey: 2, Keys: []KeySpec{
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},
-	{Name: "zunionstore", Arity: -4, Flags: Write | DenyOOM | MovableKeys, Group: GroupSortedSet, FirstKey: 1, Keys: []KeySpec{
+	{Name: "zunionstore", Arity: -4, Flags: Write | DenyOOM | MovableKeys, Categories: CategorySortedSet | CategoryWrite | CategorySlow, Group: GroupSortedSet, FirstKey: 1, Keys: []KeySpec{
 		{Flags: KeyOverwrite | KeyUpdate, Begin: BeginSearch{Kind: BeginIndex, Pos: 1}, Find: FindKeys{Kind: FindRange, Step: 1}},
 		{Flags: KeyReadOnly | KeyAccess, Begin: BeginSearch{Kind: BeginIndex, Pos: 2}, Find: FindKeys{Kind: FindKeyNum, FirstKeyAt: 1, Step: 1}},
 	}},

@@ -80,6 +80,7 @@ type Pool struct {
 	TCPKeepalive         bool          // SO_KEEPALIVE on client and server sockets
 	RedisAuth            string        // password for clients and servers; "" = none
 	RedisDB              int           // database selected on server connections
+	Commands             *Commands     // what is refused, renamed and declared; nil = nothing
 }
 
 // Listen says where a pool accepts clients and how.

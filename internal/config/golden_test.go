@@ -59,6 +59,9 @@ func describe(cfg *Config, err error) string {
 		fmt.Fprintf(&b, "  hash %s tag %q distribution %s eject %v after %d for %v\n", p.Routing.Hash, p.Routing.HashTag, p.Routing.Distribution, p.Health.AutoEject, p.Health.FailureLimit, p.Health.RetryTimeout)
 		fmt.Fprintf(&b, "  return %v retry up to %v jitter %d%% floor %d%%\n", p.Health.Return, p.Health.RetryTimeoutMax, p.Health.RetryJitter, p.Health.Floor)
 		fmt.Fprintf(&b, "  limits %+v\n", p.Limits)
+		if p.Commands != nil {
+			fmt.Fprintf(&b, "  commands %s renamed %s\n", showCommands(&p), showRenamed(&p))
+		}
 		for _, s := range p.Servers {
 			fmt.Fprintf(&b, "  server %q %v weight %d (%q)\n", s.Name, s.Address, s.Weight, s.Text)
 		}

@@ -32,6 +32,7 @@ var poolKeys = []key[Pool]{
 	{"redis", (*reader).redis, func(p *Pool) string { return strconv.FormatBool(p.Protocol == Redis) }},
 	{"redis_auth", (*reader).redisAuth, func(p *Pool) string { return p.RedisAuth }},
 	integerKey("redis_db", atLeast(0), func(p *Pool) *int { return &p.RedisDB }),
+	{"commands", (*reader).commands, showCommands},
 	{"servers", (*reader).servers, nil},
 	integerKey("server_connections", atLeast(1), func(p *Pool) *int { return &p.ServerConnections }),
 	integerKey("dedicated_connections", atLeast(1), func(p *Pool) *int { return &p.DedicatedConnections }),
@@ -118,6 +119,9 @@ func (r *reader) readPool(key, value *yaml.Node, listeners map[Address]listener)
 	r.checkLimits(path, given, faulty, &pool)
 	if auth := given["redis_auth"]; auth != nil && pool.RedisAuth != "" && pool.Protocol != Redis && !faulty["redis"] {
 		r.fault(auth, path+".redis_auth", "only a redis pool has a password; add redis: true, or remove the key")
+	}
+	if commands := given["commands"]; commands != nil && pool.Protocol != Redis && !faulty["redis"] {
+		r.fault(commands, path+".commands", "only a redis pool has a list of commands; add redis: true, or remove the key")
 	}
 	if listen := given["listen"]; listen != nil && pool.Listen.Text != "" {
 		r.checkListener(path, listen, &pool, listeners)

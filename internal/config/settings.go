@@ -22,7 +22,9 @@ func (g *Global) Settings() []Setting { return settings(globalKeys, g) }
 // Settings returns all settings of the pool but its servers, in the order of
 // the documentation. Two pools mean the same if their settings and servers are
 // equal, however they are written. The slice is the caller's.
-func (p *Pool) Settings() []Setting { return settings(poolKeys, p) }
+func (p *Pool) Settings() []Setting {
+	return append(settings(poolKeys, p), Setting{Key: "commands.rename", Value: showRenamed(p), Secret: true})
+}
 
 func settings[T any](keys []key[T], of *T) []Setting {
 	var list []Setting

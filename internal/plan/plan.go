@@ -115,6 +115,8 @@ func changes(from, to []config.Setting) []Change {
 		}
 		switch {
 		case last.Value == next.Value:
+		case last.Key == "commands.rename":
+			list = append(list, Change{Key: last.Key, Old: hide(last.Value, "(names)"), New: hide(next.Value, "(other names)")})
 		case last.Secret:
 			list = append(list, Change{Key: last.Key, Old: hide(last.Value, "(a password)"), New: hide(next.Value, "(another password)")})
 		default:

@@ -321,3 +321,17 @@ func FuzzEjection(f *testing.F) {
 		}
 	})
 }
+
+func TestInKnowsWhoIsEjected(t *testing.T) {
+	p := mustNew(t, modulaPool(3))
+	fail(t, p, 1, limit, 0, limit)
+	for server, want := range []bool{true, false, true} {
+		if p.In(server) != want {
+			t.Errorf("server %d is in: %v", server, !want)
+		}
+	}
+	checkSpread(t, p, retry, "012012")
+	if !p.In(1) {
+		t.Error("server 1 is not in when it is back")
+	}
+}

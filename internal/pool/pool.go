@@ -161,3 +161,10 @@ func (p *Pool) Owner(hash uint32) int {
 func (p *Pool) Home(hash uint32) int {
 	return p.whole.Locate(hash)
 }
+
+// In reports whether server is in, as far as Pick knows: it takes no server
+// back. It costs one atomic load.
+func (p *Pool) In(server int) bool {
+	in := p.view.Load().in
+	return in == nil || in[server]
+}

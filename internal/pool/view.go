@@ -18,6 +18,7 @@ type view struct {
 	plainUntil int64                     // before it, Pick may ask owners and nothing else
 	nextRetry  int64                     // when the next ejected server comes back, or may be tried, by itself; or never
 	allEjected bool
+	in         []bool // by server; nil if all are
 
 	trials     []trial                   // of the servers that are half open
 	candidates distribution.Distribution // if there are trials: owners, were those servers in
@@ -126,7 +127,7 @@ func (p *Pool) rebuild() *view {
 			nextRetry = min(nextRetry, s.retryAt)
 		}
 	}
-	v.nextRetry, v.plainUntil = nextRetry, nextRetry
+	v.in, v.nextRetry, v.plainUntil = in, nextRetry, nextRetry
 	if len(v.trials) > 0 {
 		v.plainUntil, v.candidates = math.MinInt64, p.distribute(candidates)
 	}

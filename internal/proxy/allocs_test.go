@@ -174,6 +174,18 @@ var exchanges = []exchange{
 		response: [2]string{":1\r\n", ":0\r\n"}, toClient: 4,
 	},
 	{
+		name: "redis GET, renamed", protocol: "redis: true\n  commands: {deny: [keys], rename: {get: g3tt3r}}",
+		request: "*2\r\n$3\r\nGET\r\n$1\r\na\r\n", toServer: [2]int{23, 0}, response: [2]string{"$3\r\nabc\r\n"}, toClient: 9,
+	},
+	{
+		name: "redis command that the configuration declares", protocol: "redis: true\n  commands: {declare: [{name: x.get, arity: 2, first_key: 1}]}",
+		request: "*2\r\n$5\r\nX.GET\r\n$1\r\na\r\n", toServer: [2]int{22, 0}, response: [2]string{"$3\r\nabc\r\n"}, toClient: 9,
+	},
+	{
+		name: "redis GET where another is denied", protocol: "redis: true\n  commands: {deny: [keys]}",
+		request: "*2\r\n$3\r\nGET\r\n$1\r\na\r\n", toServer: [2]int{20, 0}, response: [2]string{"$3\r\nabc\r\n"}, toClient: 9,
+	},
+	{
 		name: "memcached get", protocol: "redis: false",
 		request: "get a\r\n", toServer: [2]int{7, 0}, response: [2]string{"VALUE a 0 3\r\nabc\r\nEND\r\n"}, toClient: 23,
 	},
@@ -208,7 +220,7 @@ var exchanges = []exchange{
 
 func (e *exchange) bench(tb testing.TB) *bench {
 	warm, reply := []string{"get a\r\n", "get b\r\n"}, "END\r\n"
-	if e.protocol == "redis: true" {
+	if strings.HasPrefix(e.protocol, "redis: true") {
 		warm, reply = []string{"GET a\r\n", "GET b\r\n"}, "$-1\r\n"
 	}
 	b := newBench(tb, e.protocol, warm)

@@ -14,6 +14,7 @@ type family struct {
 	owners   []int32    // by key of the parent: the server that owns it
 	keyBytes []byte     // where merging needs the keys: all of them, one behind the other
 	keyEnds  []int32    // where each of them ends in keyBytes
+	all      ofAll      // of a request to all servers
 	bytes    int        // that the process is charged for what stands above
 	next     *family
 }
@@ -28,6 +29,8 @@ const (
 	mergeValues                    // memcached: the values that were found, in the order of the parent's keys
 	mergeStats                     // memcached: one listing of statistics
 	mergeSettings                  // memcached: likewise, and nothing is added up
+	mergeAll                       // Redis: by the rule of a request to all servers
+	mergeScan                      // Redis: one server's part of a SCAN over all
 )
 
 // keptKeys bounds the keys that a free family keeps room for.
@@ -52,10 +55,13 @@ func (w *worker) freeFamily(f *family) {
 		return
 	}
 	clear(f.children)
+	clear(f.all.names)
+	names := f.all.names[:0]
 	*f = family{
 		next: w.freeFamilies, children: f.children[:0], servers: f.servers[:0], owners: f.owners[:0],
 		keyBytes: f.keyBytes[:0], keyEnds: f.keyEnds[:0],
 	}
+	f.all.names = names
 	w.freeFamilies = f
 }
 

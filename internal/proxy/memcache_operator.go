@@ -100,12 +100,3 @@ func (p memcacheProtocol) dispatchOn(c *client, whole *message, rest []byte) {
 		p.forwardTo(c, &m, &request, sv)
 	}
 }
-
-func (p *workerPool) serverNamed(name []byte) *server {
-	for _, sv := range p.servers {
-		if sv.conf.Name == string(name) {
-			return sv
-		}
-	}
-	return nil
-}

@@ -143,13 +143,14 @@ type message struct {
 	rope    *buffer.Buffer
 	at      buffer.Cursor // in rope: ranges are mostly asked for from front to back
 	args    []resp.Span   // Redis: the arguments
+	sendAs  string        // Redis: what servers call the command; "" = what the client did
 	scratch []byte
 }
 
 // gather makes the message of a request whose last piece is at hand.
 func (w *worker) gather(c *client, in *intake, piece []byte, source input) *message {
 	m := &w.message
-	m.flat, m.rope, m.at = piece, nil, buffer.Cursor{}
+	m.flat, m.rope, m.at, m.sendAs = piece, nil, buffer.Cursor{}, ""
 	if c.cut == nil {
 		return m
 	}
@@ -160,7 +161,7 @@ func (w *worker) gather(c *client, in *intake, piece []byte, source input) *mess
 
 // over makes m the message that a rope holds.
 func (m *message) over(w *worker, rope *buffer.Buffer) {
-	m.flat, m.rope, m.at = nil, rope, buffer.Cursor{}
+	m.flat, m.rope, m.at, m.sendAs = nil, rope, buffer.Cursor{}, ""
 	if first := rope.First(); len(first.Bytes()) == rope.Len() {
 		m.flat = first.Bytes()
 	} else if rope.Len() <= flattenBytes {
@@ -209,9 +210,22 @@ func (m *message) sendRange(s *serverConn, start, end uint32) {
 	m.rope.CopyRangeFrom(&m.at, s.chunks(), s.output(), int(start), n)
 }
 
+// sendCopy appends the whole request to a server connection, and can be called for others as well.
+func (m *message) sendCopy(s *serverConn) {
+	if m.sendAs != "" {
+		m.sendRenamed(s)
+		return
+	}
+	m.sendRange(s, 0, uint32(m.size()))
+}
+
 // sendAll moves the whole request to a server connection.
 func (m *message) sendAll(s *serverConn) {
-	if m.rope == nil || m.flat != nil {
+	switch {
+	case m.sendAs != "":
+		m.sendRenamed(s)
+		return
+	case m.rope == nil || m.flat != nil:
 		s.append(m.flat)
 		return
 	}

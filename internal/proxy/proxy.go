@@ -30,6 +30,10 @@ import (
 
 // Proxy serves the pools of a configuration, which can be changed while it does.
 type Proxy struct {
+	// Version is what clients are told that ask for it. It is set before Listen.
+	Version string
+
+	startedAt int64 // on the clock of the loops
 	log       *slog.Logger
 	seeds     *rand.PCG // of generations; of who changes the configuration
 	workers   []*worker
@@ -58,6 +62,7 @@ func New(conf *config.Config, outsides []evloop.Outside, log *slog.Logger) (*Pro
 		w.enter(first)
 		p.workers = append(p.workers, w)
 	}
+	p.startedAt = p.workers[0].loop.Now()
 	return p, nil
 }
 

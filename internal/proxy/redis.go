@@ -14,24 +14,27 @@ import (
 type redisProtocol struct {
 	password string
 	database int
-	hello    []byte // of the pool's own connections
+	rules    *commandRules // nil if the configuration has none
+	hello    []byte        // of the pool's own connections
 	steps    []greeting
 }
 
-func newRedisProtocol(password string, database int) *redisProtocol {
-	p := &redisProtocol{password: password, database: database}
+func newRedisProtocol(password string, database int, rules *commandRules) *redisProtocol {
+	p := &redisProtocol{password: password, database: database, rules: rules}
 	if password != "" {
-		p.hello = resp.AppendCommand(p.hello, "AUTH", password)
+		p.hello = p.command(p.hello, "AUTH", password)
 		p.steps = append(p.steps, greeting{name: "AUTH"}) // the server refuses what follows, and says why
 	}
 	if database != 0 {
-		p.hello = resp.AppendCommand(p.hello, "SELECT", strconv.Itoa(database))
+		p.hello = p.command(p.hello, "SELECT", strconv.Itoa(database))
 		p.steps = append(p.steps, greeting{name: "SELECT", essential: true})
 	}
 	return p
 }
 
-func (p *redisProtocol) probe() (string, uint8) { return "*1\r\n$4\r\nPING\r\n", 0 }
+func (p *redisProtocol) probe() (string, uint8) {
+	return string(p.command(nil, "PING")), 0
+}
 
 func (p *redisProtocol) tooManyClients() string { return "-ERR max number of clients reached\r\n" }
 
@@ -126,23 +129,27 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		return
 	}
 	cmd := command.Lookup(m.Arg(0))
-	if cmd == nil {
-		p.reject(c, "ERR unknown command '%s'", printable(m.Arg(0)))
-		return
-	}
-	act := actions[cmd.ID]
-	if act == actSubcommand && m.Len() > 1 {
-		if sub := cmd.Subcommand(m.Arg(1)); sub != nil {
-			cmd, act = sub, actions[sub.ID]
+	if cmd == nil || len(cmd.Subcommands) > 0 || p.rules != nil {
+		if cmd == nil && isOwn(m.Arg(0)) {
+			p.own(c, m, request)
+			return
+		}
+		if cmd = p.resolve(c, m, cmd); cmd == nil {
+			return
 		}
 	}
-	if !cmd.ArityOK(m.Len()) && act != actUnsupported {
-		p.reject(c, "ERR wrong number of arguments for '%s' command", cmd.Name)
+	if !cmd.ArityOK(m.Len()) {
+		p.wrongArity(c, cmd)
 		return
 	}
+	act := actionFor(cmd)
 	if p.strange(c) && !cmd.Flags.Has(command.NoAuth) && act != actUnsupported {
 		c.spoil()
 		c.reply([]byte(resp.NoAuth))
+		return
+	}
+	if p.rules.denies(cmd) {
+		p.denied(c, cmd)
 		return
 	}
 	if c.worker.pressure == pressureStarved && act != actPing && !cmd.Flags.Has(command.NoAuth) && c.worker.starving() {
@@ -166,6 +173,16 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		p.splitPairs(c, m, request, cmd)
 	case actAnywhere:
 		p.forwardKey(c, m, placeholder)
+	case actAll, actInfo:
+		p.forwardToAll(c, m, cmd)
+	case actScan:
+		p.scan(c, m, request, cmd)
+	case actOneServer:
+		p.forwardToOnly(c, m, cmd)
+	case actNoCluster:
+		c.reply([]byte(resp.NoCluster))
+	case actRefused:
+		p.refuseFor(c, cmd)
 	case actPing:
 		p.ping(c, m)
 	case actEcho:
@@ -191,7 +208,7 @@ func (p *redisProtocol) ping(c *client, m *message) {
 		c.worker.scratch = resp.AppendBulk(c.worker.scratch[:0], m.Arg(1))
 		c.reply(c.worker.scratch)
 	default:
-		p.refuse(c, "ERR wrong number of arguments for '%s' command", "ping")
+		p.wrongArity(c, command.Lookup(m.Arg(0)))
 	}
 }
 
@@ -219,19 +236,20 @@ func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command)
 	}
 }
 
-// locate finds the server that has all keys of a request, and the argument that is the first of them. It returns nil if it has
-// refused the request.
+// locate finds the server that has all keys of a request, and the argument that is the first of them; that is 0 if any server
+// will do. It returns nil if it has refused the request.
 func (p *redisProtocol) locate(c *client, m *message, cmd *command.Command) (sv *server, at int) {
 	w := c.worker
 	positions, err := cmd.AppendKeys(w.positions[:0], m)
 	w.positions = positions[:0]
 	switch {
 	case err != nil:
-		p.refuse(c, "ERR %s", err)
-		return nil, 0
+		return p.refuser(c, cmd, err), 0
 	case len(positions) > c.pool.conf.Limits.RequestKeys:
 		p.tooManyKeys(c)
 		return nil, 0
+	case len(positions) == 0 && len(c.pool.servers) == 1:
+		return c.pool.servers[0], 0
 	case len(positions) == 0:
 		p.refuse(c, "ERR '%s' without a key cannot be routed; name a key whose server shall run it", cmd.Name)
 		return nil, 0

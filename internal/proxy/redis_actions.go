@@ -14,9 +14,17 @@ const (
 	actSplitSum           // split by key; integers summed up
 	actSplitPairs         // split by key and value; all must say OK
 	actAnywhere           // to the server of the placeholder key
+	actAll                // to all servers; one response by a rule
+	actInfo               // likewise, and the proxy's own section
+	actScan               // to one server after the other
+	actOneServer          // to the server of a pool of one
+	actNoCluster          // answered like a server that is not part of a cluster
+	actRefused            // refused for the reason of its row
 	actPing
 	actEcho
-	actOwn // code of its own: see handlers
+	actOwn // code of its own: see stateRows
+
+	numActions
 )
 
 // actions says what is done with each command of the table, by its ID. It is built once and never changed.
@@ -35,27 +43,25 @@ func buildActions() []action {
 }
 
 func actionOf(cmd *command.Command) action {
-	if stateHandlers[cmd.Name] != nil {
+	if stateRows[cmd.Name].run != nil {
 		return actOwn
+	}
+	if r, ok := rowOf(cmd); ok {
+		return r.act
 	}
 	switch cmd.Name {
 	case "ping":
 		return actPing
 	case "echo":
 		return actEcho
-	case "lolwut", "command", "command|count", "command|docs", "command|getkeys", "command|getkeysandflags",
-		"command|help", "command|info", "command|list":
-		return actAnywhere
-	case "migrate":
-		return actUnsupported // it takes keys away from the server that the proxy looks for them at
 	}
 	switch {
+	case len(cmd.Keys) == 0 && len(cmd.Subcommands) > 0:
+		return actSubcommand
 	case cmd.Flags.Has(command.Blocking), cmd.Flags.Has(command.PubSub):
 		return actUnsupported // they need a connection of their own
 	case cmd.Group == command.GroupTransactions, cmd.Group == command.GroupConnection, cmd.Group == command.GroupPubSub:
 		return actUnsupported // they change the state of a connection that others share
-	case len(cmd.Keys) == 0 && len(cmd.Subcommands) > 0:
-		return actSubcommand
 	case cmd.Request == command.RequestMultiShard:
 		return splitOf(cmd)
 	case cmd.OnlyKey:

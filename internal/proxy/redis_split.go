@@ -11,7 +11,7 @@ import (
 // splitPairs splits a request of keys and values.
 func (p *redisProtocol) splitPairs(c *client, m *message, request *resp.Request, cmd *command.Command) {
 	if m.Len()%2 == 0 {
-		p.refuse(c, "ERR wrong number of arguments for '%s' command", cmd.Name)
+		p.wrongArity(c, cmd)
 		return
 	}
 	p.split(c, m, request, cmd, mergeOK, 2)
@@ -54,7 +54,7 @@ func (p *redisProtocol) split(c *client, m *message, request *resp.Request, cmd 
 	f.bear(c, m.size())
 	for i, child := range f.children {
 		w.scratch = resp.AppendArray(w.scratch[:0], 1+int(child.keys)*step)
-		w.scratch = resp.AppendBulk(w.scratch, cmd.Name)
+		w.scratch = resp.AppendBulk(w.scratch, m.nameFor(cmd))
 		w.childConns[i].append(w.scratch)
 	}
 	for i, owner := range f.owners {
@@ -67,6 +67,10 @@ func (p *redisProtocol) split(c *client, m *message, request *resp.Request, cmd 
 // merge makes a parent's response out of its children's.
 func (p *redisProtocol) merge(pool *workerPool, parent *request) {
 	w, f := pool.worker, parent.family
+	if f.rule == mergeAll {
+		p.mergeAll(pool, parent)
+		return
+	}
 	if child := f.firstFailed(func(r *request) bool { return resp.Kind(r.kind) == resp.SimpleError || r.failed }); child != nil {
 		w.adopt(pool, parent, child)
 		return
@@ -79,6 +83,8 @@ func (p *redisProtocol) merge(pool *workerPool, parent *request) {
 		merged = w.mergeSum(parent)
 	case mergeOK:
 		merged = w.mergeOK(parent, resp.OK)
+	case mergeScan:
+		merged = p.mergeScan(pool, parent)
 	}
 	if !merged {
 		pool.stats.ForwardError++

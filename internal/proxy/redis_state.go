@@ -1,37 +1,72 @@
 package proxy
 
-import "nutmeg/internal/command"
+import (
+	"strings"
+
+	"nutmeg/internal/command"
+	"nutmeg/internal/merge"
+)
 
 // handler is code of its own for a command.
 type handler func(p *redisProtocol, c *client, m *message, cmd *command.Command)
 
-// stateHandlers are those of the commands that read or change a client's session, by name.
-var stateHandlers = map[string]handler{
-	"auth":   func(p *redisProtocol, c *client, m *message, _ *command.Command) { p.auth(c, m) },
-	"hello":  func(p *redisProtocol, c *client, m *message, _ *command.Command) { p.hello3(c, m) },
-	"select": func(p *redisProtocol, c *client, m *message, _ *command.Command) { p.selectDatabase(c, m) },
-	"reset":  func(p *redisProtocol, c *client, m *message, _ *command.Command) { p.reset(c, m) },
-	"quit":   func(p *redisProtocol, c *client, _ *message, _ *command.Command) { p.quit(c) },
+// stateRow is a command that reads or changes a client's session.
+type stateRow struct {
+	run             handler
+	one, many, note string // as explain returns them; many "" is the same as one
+}
 
-	"multi":   func(p *redisProtocol, c *client, m *message, _ *command.Command) { p.multi(c, m) },
-	"exec":    func(p *redisProtocol, c *client, m *message, _ *command.Command) { p.exec(c, m) },
-	"discard": func(p *redisProtocol, c *client, m *message, _ *command.Command) { p.discard(c, m) },
-	"watch":   (*redisProtocol).watch,
-	"unwatch": func(p *redisProtocol, c *client, m *message, _ *command.Command) { p.unwatch(c, m) },
+const (
+	asIs        = "as it is"
+	keyServer   = "to the server of its keys, if they have the same one"
+	noKeyScript = "without a key only in a pool of one server"
 
-	"blpop": (*redisProtocol).block, "brpop": (*redisProtocol).block, "blmpop": (*redisProtocol).block,
-	"brpoplpush": (*redisProtocol).block, "blmove": (*redisProtocol).block, "bzpopmin": (*redisProtocol).block,
-	"bzpopmax": (*redisProtocol).block, "bzmpop": (*redisProtocol).block,
-	"xread": (*redisProtocol).block, "xreadgroup": (*redisProtocol).block,
+	byProxy = "answered by the proxy"
+	bySelf  = "as it is, on a connection of the client's own"
+	toOwn   = "to the server of its keys, if they have the same one, on a connection of the client's own"
+)
 
-	"subscribe":    subscribeTo(scopeChannel),
-	"psubscribe":   subscribeTo(scopePattern),
-	"ssubscribe":   subscribeTo(scopeShard),
-	"unsubscribe":  unsubscribeFrom(scopeChannel),
-	"punsubscribe": unsubscribeFrom(scopePattern),
-	"sunsubscribe": unsubscribeFrom(scopeShard),
-	"publish":      (*redisProtocol).publish,
-	"spublish":     (*redisProtocol).publish,
+// stateRows are by name.
+var stateRows = map[string]stateRow{
+	"auth":   {plain((*redisProtocol).auth), byProxy, "", "of users but the pool's own a server is asked; servers see the client's user"},
+	"hello":  {plain((*redisProtocol).hello3), byProxy, "", "a server is asked once"},
+	"select": {plain((*redisProtocol).selectDatabase), byProxy, "", "a server is asked once"},
+	"reset":  {plain((*redisProtocol).reset), byProxy, "", ""},
+	"quit":   {plain((*redisProtocol).quit), byProxy, "", ""},
+
+	"multi":   {plain((*redisProtocol).multi), bySelf, "on the server of the first key", "the other keys must have the same server"},
+	"exec":    {plain((*redisProtocol).exec), bySelf, "on the server of the first key", ""},
+	"discard": {plain((*redisProtocol).discard), bySelf, "on the server of the first key", ""},
+	"watch":   {(*redisProtocol).watch, bySelf, toOwn, ""},
+	"unwatch": {plain((*redisProtocol).unwatch), bySelf, "on the server of the watched keys", ""},
+
+	"blpop": blocking, "brpop": blocking, "blmpop": blocking, "brpoplpush": blocking, "blmove": blocking,
+	"bzpopmin": blocking, "bzpopmax": blocking, "bzmpop": blocking,
+	"xread":      {(*redisProtocol).block, bySelf, toOwn, "without BLOCK on a shared connection"},
+	"xreadgroup": {(*redisProtocol).block, bySelf, toOwn, "without BLOCK on a shared connection"},
+
+	"eval":         {(*redisProtocol).eval, asIs, keyServer, noKeyScript},
+	"eval_ro":      {(*redisProtocol).eval, asIs, keyServer, noKeyScript},
+	"evalsha":      {(*redisProtocol).evalSHA, asIs, keyServer, "a server that lacks the script is told it, if the proxy has seen it; " + noKeyScript},
+	"evalsha_ro":   {(*redisProtocol).evalSHA, asIs, keyServer, "as evalsha"},
+	"script|load":  {(*redisProtocol).loadScript, asIs, "to all servers: " + merge.AllSucceeded.Text(), ""},
+	"script|flush": {(*redisProtocol).flushScripts, asIs, "to all servers: " + merge.AllSucceeded.Text(), "refused while a server is out"},
+
+	"subscribe":    {subscribeTo(scopeChannel), bySelf, "on the server of each channel's name", "channels of key space events: on all servers"},
+	"psubscribe":   {subscribeTo(scopePattern), bySelf, "on all servers", ""},
+	"ssubscribe":   {subscribeTo(scopeShard), bySelf, "on the server of each channel's name", ""},
+	"unsubscribe":  {unsubscribeFrom(scopeChannel), bySelf, "on the server of each channel's name", ""},
+	"punsubscribe": {unsubscribeFrom(scopePattern), bySelf, "on all servers", ""},
+	"sunsubscribe": {unsubscribeFrom(scopeShard), bySelf, "on the server of each channel's name", ""},
+	"publish":      {(*redisProtocol).publish, asIs, "to the server of the channel's name", ""},
+	"spublish":     {(*redisProtocol).publish, asIs, "to the server of the channel's name", ""},
+}
+
+var blocking = stateRow{(*redisProtocol).block, bySelf, toOwn, ""}
+
+// plain is for commands that need no more than the request.
+func plain(run func(*redisProtocol, *client, *message)) handler {
+	return func(p *redisProtocol, c *client, m *message, _ *command.Command) { run(p, c, m) }
 }
 
 func subscribeTo(of scope) handler {
@@ -48,17 +83,17 @@ var handlers = buildHandlers()
 func buildHandlers() []handler {
 	all := make([]handler, command.Count())
 	for cmd := range command.All() {
-		all[cmd.ID] = stateHandlers[cmd.Name]
+		all[cmd.ID] = stateRows[cmd.Name].run
 		for i := range cmd.Subcommands {
 			sub := &cmd.Subcommands[i]
-			all[sub.ID] = stateHandlers[sub.Name]
+			all[sub.ID] = stateRows[sub.Name].run
 		}
 	}
 	return all
 }
 
 // quit closes the client behind an OK.
-func (p *redisProtocol) quit(c *client) {
+func (p *redisProtocol) quit(c *client, _ *message) {
 	c.reply(okText)
 	c.leave()
 }
@@ -102,8 +137,14 @@ func (p *redisProtocol) transactionTakes(c *client, m *message, cmd *command.Com
 	case actAnywhere, actPing, actEcho:
 		p.queue(c, m, nil, nil)
 	case actOwn:
-		if cmd.Flags.Has(command.Blocking) && len(cmd.Keys) > 0 { // it does not block there
+		switch {
+		case strings.HasPrefix(cmd.Name, "evalsha") && p.queueScript(c, m, cmd):
+			return true
+		case len(cmd.Keys) > 0 && !cmd.Keys[0].Flags.Has(command.KeyNotKey): // those that block do not there
 			p.queueKeys(c, m, cmd)
+			return true
+		case strings.HasPrefix(cmd.Name, "script|") && len(c.pool.servers) == 1:
+			p.queue(c, m, nil, nil)
 			return true
 		}
 		p.reject(c, "ERR '%s' inside MULTI is not supported by nutmeg", cmd.Name)
@@ -121,6 +162,10 @@ func (p *redisProtocol) queueKeys(c *client, m *message, cmd *command.Command) {
 	sv, at := p.locate(c, m, cmd)
 	if sv == nil {
 		c.spoil()
+		return
+	}
+	if at == 0 {
+		p.queue(c, m, nil, nil)
 		return
 	}
 	p.queue(c, m, sv, m.Arg(at))

@@ -22,6 +22,7 @@ type serverConn struct {
 	identity *identity // what it begins with; nil is the pool's own
 	owner    *client   // of a dedicated connection: who has it; nil while nobody does
 	listens  bool      // has subscriptions, or had
+	retired  bool      // listens, and will not any more
 	pushes   bool      // the server may send what is no response
 
 	previous, next *serverConn // the worker's connections
@@ -37,6 +38,7 @@ type serverConn struct {
 	overload    *failure // what requests are refused with, once one was
 	overloadKey string   // the limit that it names
 
+	scripts  scriptsOn
 	redis    resp.ResponseParser
 	memcache struct {
 		parser   memcache.ResponseParser
@@ -211,7 +213,9 @@ func (s *serverConn) responded(piece []byte) {
 		s.server.stats.Responses++
 		s.server.stats.ResponseBytes += int64(size)
 	}
-	w.answer(r, piece)
+	if r.encore == nil || !w.playEncore(s, r, piece) {
+		w.answer(r, piece)
+	}
 	if s.queue.oldest == nil && !s.dead {
 		s.rest()
 	}

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"slices"
+
 	"nutmeg/internal/config"
 	"nutmeg/internal/evloop"
 	"nutmeg/internal/pool"
@@ -19,9 +21,11 @@ type workerPool struct {
 	timeout  int64 // nanoseconds; 0 = none
 	eras     int   // of the servers' lanes: how many there have been
 	retired  int   // server connections that only finish what they have begun
+	cursors  cursors
 	stats    *stats.Pool
 
 	identities map[identityKey]*identity // but the pool's own
+	seen       seenScripts
 }
 
 // protocol is what differs between Redis and memcached.
@@ -52,12 +56,14 @@ type protocol interface {
 // change takes over the settings of a generation, for a pool that is new or goes on. Counters of what goes on do, too.
 func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	before, renew := p.servers, p.conf != nil && dialedDifferently(p.conf, to.conf)
+	rehomes := p.conf != nil && p.conf.Routing != to.conf.Routing
 	p.conf, p.health, p.random, p.timeout = to.conf, to.health, to.health.Random(), int64(to.conf.Timeout)
 	if p.conf.Protocol == config.Redis {
-		p.protocol = newRedisProtocol(p.conf.RedisAuth, p.conf.RedisDB)
+		p.protocol = newRedisProtocol(p.conf.RedisAuth, p.conf.RedisDB, to.rules)
 	} else {
 		p.protocol = memcacheProtocol{}
 	}
+	p.cursors = newCursors(to.conf.Servers)
 	servers := counters.Servers
 	*counters = *p.stats
 	counters.Servers = servers
@@ -85,6 +91,9 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	}
 	p.scheduleProbes()
 	p.shortenDeadlines()
+	if !slices.Equal(before, p.servers) || rehomes {
+		p.resubscribe()
+	}
 }
 
 // shortenDeadlines makes the time-out hold for what is in flight, too. Requests are answered in turn: one without a deadline,
@@ -149,9 +158,10 @@ func (c *client) forward(m *message, sv *server, expects uint8) *request {
 	}
 	r := c.worker.newRequest()
 	r.expects = expects
+	start := conn.appended
 	m.sendAll(conn)
 	c.accept(r, n)
-	conn.enqueue(r, n)
+	conn.enqueue(r, int(conn.appended-start))
 	return r
 }
 

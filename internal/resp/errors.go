@@ -31,4 +31,6 @@ const (
 	Pong          = "+PONG\r\n"
 	WrongPassword = "-ERR invalid password\r\n"
 	NoAuth        = "-NOAUTH Authentication required\r\n"
+	NoCluster     = "-ERR This instance has cluster support disabled\r\n"
+	BadCursor     = "-ERR invalid cursor\r\n"
 )

@@ -49,6 +49,30 @@ var keyFlags = map[string]string{
 	"VARIABLE_FLAGS": "KeyVariableFlags",
 }
 
+var categories = map[string]string{
+	"KEYSPACE":    "CategoryKeyspace",
+	"READ":        "CategoryRead",
+	"WRITE":       "CategoryWrite",
+	"SET":         "CategorySet",
+	"SORTEDSET":   "CategorySortedSet",
+	"LIST":        "CategoryList",
+	"HASH":        "CategoryHash",
+	"STRING":      "CategoryString",
+	"BITMAP":      "CategoryBitmap",
+	"HYPERLOGLOG": "CategoryHyperLogLog",
+	"GEO":         "CategoryGeo",
+	"STREAM":      "CategoryStream",
+	"PUBSUB":      "CategoryPubSub",
+	"ADMIN":       "CategoryAdmin",
+	"FAST":        "CategoryFast",
+	"SLOW":        "CategorySlow",
+	"BLOCKING":    "CategoryBlocking",
+	"DANGEROUS":   "CategoryDangerous",
+	"CONNECTION":  "CategoryConnection",
+	"TRANSACTION": "CategoryTransaction",
+	"SCRIPTING":   "CategoryScripting",
+}
+
 var groups = map[string]string{
 	"bitmap":       "GroupBitmap",
 	"cluster":      "GroupCluster",

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -16,12 +17,17 @@ func (f *fact) write(b *bytes.Buffer) error {
 	if !ok {
 		return fmt.Errorf("group %q is unknown; add it to the package and to the generator", f.Group)
 	}
+	categories, err := translate(f.categories(), categories, "ACL category")
+	if err != nil {
+		return err
+	}
 	first, only := f.firstKey()
 	if limit := max(f.Arity, -f.Arity); first >= limit {
 		return fmt.Errorf("the first key at %d is past the arity of %d", first, f.Arity)
 	}
 	fmt.Fprintf(b, "{Name: %q, Arity: %d", f.fullName(), f.Arity)
 	field(b, "Flags", strings.Join(flags, "|"))
+	field(b, "Categories", strings.Join(categories, "|"))
 	field(b, "Group", group)
 	field(b, "Request", request)
 	field(b, "Response", response)
@@ -73,6 +79,28 @@ func (f *fact) tips() (names []string, request, response string, err error) {
 		}
 	}
 	return names, request, response, nil
+}
+
+// categories returns the facts' words for all categories: those that are given, and those that follow from the flags.
+// The rule is that of Redis 7, setImplicitACLCategories in acl.c.
+func (f *fact) categories() []string {
+	all := slices.Clone(f.ACL)
+	is := func(flag string) bool { return slices.Contains(f.Flags, flag) }
+	add := func(holds bool, names ...string) {
+		for _, name := range names {
+			if holds && !slices.Contains(all, name) {
+				all = append(all, name)
+			}
+		}
+	}
+	add(is("WRITE"), "WRITE")
+	add(is("READONLY") && !slices.Contains(all, "SCRIPTING"), "READ")
+	add(is("ADMIN"), "ADMIN", "DANGEROUS")
+	add(is("PUBSUB"), "PUBSUB")
+	add(is("BLOCKING"), "BLOCKING")
+	add(is("FAST"), "FAST")
+	add(!is("FAST"), "SLOW")
+	return all
 }
 
 func (f *fact) writeKeys(b *bytes.Buffer) error {
