@@ -43,6 +43,9 @@ type serverConn struct {
 	memcache struct {
 		parser   memcache.ResponseParser
 		response memcache.Response
+		dialect  dialect
+		errors   uint8 // of the answer to the question about it, so far
+		skipped  bool  // what that question has for a value was one
 	}
 
 	greeting     []greeting // what the server has still to answer before requests may be sent
@@ -254,6 +257,9 @@ func (s *serverConn) fail(cause *failure) {
 	}
 	s.dead = true
 	w, sv := s.worker, s.server
+	if s.memcache.dialect == dialectAsked {
+		sv.unanswered = unanswered{cause: cause, at: w.loop.Now()}
+	}
 	w.loop.Disarm(&s.timer)
 	s.waiting.Reset(s.chunks())
 	s.heard.Reset(s.chunks())
