@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"nutmeg/internal/resp"
 )
 
 func TestRedisDataOfAllServers(t *testing.T) {
