@@ -24,7 +24,7 @@ func (p *redisProtocol) greeting(id *identity) ([]byte, []greeting) {
 	var hello []byte
 	var steps []greeting
 	say := func(essential bool, words ...string) {
-		hello = resp.AppendCommand(hello, words...)
+		hello = p.command(hello, words...)
 		steps = append(steps, greeting{name: words[0], essential: essential})
 	}
 	switch {
@@ -50,7 +50,7 @@ func (p *redisProtocol) greeting(id *identity) ([]byte, []greeting) {
 // the next one is: a dead one must not keep clients out.
 func (p *redisProtocol) ask(c *client, id *identity, do errand, words ...string) {
 	w := c.worker
-	request := resp.AppendCommand(nil, words...)
+	request := p.command(nil, words...)
 	servers := c.pool.servers
 	next, tried := 0, 0
 	if sv := c.pool.pick(placeholder); sv != nil {
