@@ -66,7 +66,8 @@ func TestRules(t *testing.T) {
 		{"no such configuration", merge.ConfigGet, []string{"*0 ", "*0 "}, "*0 ", nil},
 		{
 			"slow log, newest first, cut", merge.Slowlog,
-			[]string{"*2 *3 :1 :50 :9 *3 :0 :10 :9 ", "*1 *3 :7 :20 :9 "}, "*2 *3 :1 :50 :9 *3 :7 :20 :9 ", nil,
+			[]string{"*2 *3 :1 :50 :9 *3 :0 :10 :9 ", "*1 *3 :7 :20 :9 "},
+			"*2 *3 :1 :50 :9 *3 :7 :20 :9 ", nil,
 		},
 		{"slow log of something else", merge.Slowlog, []string{"*1 *1 :1 ", "*0 "}, "", merge.ErrShape},
 		{
@@ -149,7 +150,7 @@ func FuzzRules(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		in := &merge.Responses{Servers: []string{"s1", "s2"}, Limit: 3, Random: 1}
-		for _, body := range strings.Split(string(data), "|") {
+		for body := range strings.SplitSeq(string(data), "|") {
 			r := resp.NewReader([]byte(body))
 			if _, ok := r.Element(); !ok || r.Len() > 0 {
 				return // an engine hands over whole responses only

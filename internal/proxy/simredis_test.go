@@ -135,7 +135,7 @@ func (c *redisSession) command(s *simServer, name string, out []byte) []byte {
 		return c.count(s, out, name == "del")
 	case "keys":
 		s.doEverywhere(c.args[1])
-		return resp.AppendBulk(resp.AppendArray(out, 1), append(append(c.args[1][:len(c.args[1]):len(c.args[1])], '@'), s.name...))
+		return resp.AppendBulk(resp.AppendArray(out, 1), append(append(slices.Clip(c.args[1]), '@'), s.name...))
 	case "scan":
 		s.do(c.args[3], noKey)
 		own := fmt.Sprint(s.cursor())
