@@ -423,3 +423,42 @@ func TestRedisReadsStreamsThatDoNotBlock(t *testing.T) {
 		t.Errorf("streams of two servers: %s", short(got))
 	}
 }
+
+// TestRedisAllServersWithRulesForCommands: what the configuration denies and renames holds for requests to all servers, and for those to one by name.
+func TestRedisAllServersWithRulesForCommands(t *testing.T) {
+	t.Parallel()
+	b := startRedisBed(t, bedOptions{
+		servers: 3, serverArgs: []string{"--rename-command", "DBSIZE", "COUNTALL", "--rename-command", "SCAN", "WALK"},
+		pool: []string{"commands: {deny: [flushall, config|set], rename: {dbsize: COUNTALL, scan: WALK}}"},
+	})
+	c := b.dial(t)
+	keys := named("key-", 60)
+	c.wantAsk(okReply, with("MSET", pairs(keys, keys)...)...)
+	c.wantAsk(integer(60), "DBSIZE")
+	if got := c.scan("COUNT", "5"); len(got) != 60 {
+		t.Errorf("SCAN finds %d keys", len(got))
+	}
+	if got := c.ask("NUTMEG", "ON", "s1", "DBSIZE"); !strings.HasPrefix(got, ":") {
+		t.Errorf("DBSIZE on one server: %s", short(got))
+	}
+	for _, args := range [][]string{{"FLUSHALL"}, {"CONFIG", "SET", "maxmemory", "0"}} {
+		if got := c.ask(args...); !strings.HasPrefix(got, "-NOPERM ") {
+			t.Errorf("%v answers %s", args, short(got))
+		}
+		if got := c.ask(slices.Concat([]string{"NUTMEG", "ON", "s1"}, args)...); !strings.HasPrefix(got, "-NOPERM ") {
+			t.Errorf("NUTMEG ON s1 %v answers %s", args, short(got))
+		}
+	}
+	c.wantAsk(integer(60), "DBSIZE")
+
+	c.wantAsk(okReply, "MULTI")
+	if got := c.ask("NUTMEG", "SERVERS"); !strings.HasPrefix(got, "-ERR 'nutmeg' is not for one server and cannot be part of a transaction") {
+		t.Errorf("in a transaction NUTMEG answers %s", short(got))
+	}
+	c.wantAsk("-EXECABORT Transaction discarded because of previous errors.\r\n", "EXEC")
+
+	b = startRedisBed(t, bedOptions{pool: []string{"commands: {deny: [nutmeg]}"}})
+	if got := b.dial(t).ask("NUTMEG", "SERVERS"); !strings.HasPrefix(got, "-NOPERM ") {
+		t.Errorf("denied, NUTMEG answers %s", short(got))
+	}
+}

@@ -24,12 +24,6 @@ type Rename struct {
 	Server string // what servers call it, as written in the file
 }
 
-// OwnCommand is the proxy's own command. It is in no table, and in the categories of Redis's commands for operators.
-var OwnCommand = &command.Command{
-	ID: -1, Name: "nutmeg", Arity: -1, Flags: command.Admin,
-	Categories: command.CategoryAdmin | command.CategoryDangerous | command.CategorySlow,
-}
-
 // Denies reports whether the pool refuses a command or subcommand. Clients may always log in and leave: what servers let
 // everybody do before AUTH is never refused. c may be nil: nothing is refused.
 func (c *Commands) Denies(cmd *command.Command) bool {

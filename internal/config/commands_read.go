@@ -128,7 +128,7 @@ func (c *commandsReader) nameFault(text string) string {
 		}
 		return fmt.Sprintf("%s is not a category of commands; %s", quote(text), oneOf(name, categories))
 	}
-	if name == OwnCommand.Name {
+	if name == command.Own.Name {
 		return ""
 	}
 	if cmd := c.find(name); cmd != nil {

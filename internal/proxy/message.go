@@ -210,6 +210,15 @@ func (m *message) sendRange(s *serverConn, start, end uint32) {
 	m.rope.CopyRangeFrom(&m.at, s.chunks(), s.output(), int(start), n)
 }
 
+// sendCopy appends the whole request to a server connection, and can be called for others as well.
+func (m *message) sendCopy(s *serverConn) {
+	if m.sendAs != "" {
+		m.sendRenamed(s)
+		return
+	}
+	m.sendRange(s, 0, uint32(m.size()))
+}
+
 // sendAll moves the whole request to a server connection.
 func (m *message) sendAll(s *serverConn) {
 	switch {

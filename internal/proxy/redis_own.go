@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"nutmeg/internal/command"
-	"nutmeg/internal/config"
 	"nutmeg/internal/resp"
 )
 
@@ -27,9 +26,12 @@ func (p *redisProtocol) own(c *client, m *message, request *resp.Request) {
 	w := c.worker
 	switch {
 	case p.strange(c):
+		c.spoil()
 		c.reply([]byte(resp.NoAuth))
-	case p.rules.denies(config.OwnCommand):
-		p.denied(c, config.OwnCommand)
+	case p.rules.denies(command.Own):
+		c.spoil()
+		p.denied(c, command.Own)
+	case c.session != nil && p.stateTakes(c, m, command.Own, actUnsupported):
 	case w.pressure == pressureStarved && w.starving():
 		c.hit(limitMemoryRefuse)
 		p.refuse(c, errOutOfMemory)
@@ -95,9 +97,9 @@ func (p *redisProtocol) ownOn(c *client, m *message, request *resp.Request) {
 		p.refuse(c, "ERR this pool has no server '%s'; it has %s", name, c.pool.serverNames())
 		return
 	}
-	cmd := p.fitsOneServer(m, 3)
+	cmd := p.inner(m, 3)
 	switch {
-	case cmd == nil:
+	case cmd == nil || !fitsOneServer(cmd, m, 3):
 		p.refuse(c, "ERR '%s' cannot be sent to one server: only commands that answer once and leave the connection as it is can",
 			printable(m.Arg(3)))
 		return
@@ -114,28 +116,17 @@ func (p *redisProtocol) ownOn(c *client, m *message, request *resp.Request) {
 	r := w.newRequest()
 	before := conn.appended
 	w.scratch = resp.AppendArray(w.scratch[:0], m.Len()-3)
-	conn.append(w.scratch)
-	first := 3
-	if name := p.rules.serverName(cmd); name != "" {
-		w.scratch = resp.AppendBulk(w.scratch[:0], name)
-		conn.append(w.scratch)
-		first++
-	}
-	if last := m.Len() - 1; first <= last {
-		m.sendRange(conn, request.Raw(first).Start, request.Raw(last).End)
-	}
-	c.accept(r, m.size())
-	conn.enqueue(r, int(conn.appended-before))
-}
-
-// serverNamed is the pool's server of a name, nil if there is none.
-func (p *workerPool) serverNamed(name []byte) *server {
-	for _, sv := range p.servers {
-		if sv.conf.Name == string(name) {
-			return sv
+	from := request.Raw(3).Start
+	if p.rules != nil {
+		if name := p.rules.serverName(cmd); name != "" {
+			w.scratch = resp.AppendBulk(w.scratch, name)
+			from = request.Raw(3).End
 		}
 	}
-	return nil
+	conn.append(w.scratch)
+	m.sendRange(conn, from, request.Raw(m.Len()-1).End)
+	c.accept(r, m.size())
+	conn.enqueue(r, int(conn.appended-before))
 }
 
 // serverNames lists the pool's servers for an error, as far as there is room in one.
@@ -152,25 +143,24 @@ func (p *workerPool) serverNames() string {
 	return list
 }
 
-// fitsOneServer returns the command whose name is argument at of the message, nil if it must not be sent to one server.
-func (p *redisProtocol) fitsOneServer(m *message, at int) *command.Command {
+// inner is the command that begins at an argument, its subcommand if it has some; nil if it is not known.
+func (p *redisProtocol) inner(m *message, at int) *command.Command {
 	cmd := p.lookup(m.Arg(at))
 	if cmd != nil && len(cmd.Subcommands) > 0 && m.Len() > at+1 {
-		cmd = cmd.Subcommand(m.Arg(at + 1))
-	}
-	if cmd == nil {
-		return nil
-	}
-	if cmd.Name == "xread" || cmd.Name == "xreadgroup" {
-		if _, blocks := blocksFor(m, cmd); blocks {
-			return nil
-		}
-		return cmd
-	}
-	if !forOneServer(cmd) {
-		return nil
+		return cmd.Subcommand(m.Arg(at + 1))
 	}
 	return cmd
+}
+
+// fitsOneServer reports whether a request that begins at an argument may be sent to one server.
+func fitsOneServer(cmd *command.Command, m *message, at int) bool {
+	if cmd.Name == "xread" || cmd.Name == "xreadgroup" {
+		inner := *m
+		inner.args = m.args[at:]
+		_, blocks := blocksFor(&inner, cmd)
+		return !blocks
+	}
+	return forOneServer(cmd)
 }
 
 // forOneServer reports whether a command can be sent to one server by name: it must answer once, soon, and leave the
@@ -178,7 +168,8 @@ func (p *redisProtocol) fitsOneServer(m *message, at int) *command.Command {
 func forOneServer(cmd *command.Command) bool {
 	switch cmd.Name {
 	case "client|list", "client|kill", "client|pause", "client|unpause", "client|unblock", "client|help",
-		"replicaof", "slaveof", "failover", "debug", "publish", "spublish":
+		"replicaof", "slaveof", "failover", "debug", "publish", "spublish",
+		"eval", "eval_ro", "evalsha", "evalsha_ro", "script|load", "script|flush":
 		return true
 	}
 	switch actionFor(cmd) {

@@ -60,7 +60,7 @@ func (p *redisProtocol) watch(c *client, m *message, cmd *command.Command) {
 		return
 	}
 	sv, _ := p.locate(c, m, cmd)
-	if sv == nil || !p.sameShard(c, m, sv, m.Arg(1)) || !p.pin(c, m, sv) {
+	if sv == nil || !p.sameShard(c, sv, m.Arg(1)) || !p.pin(c, m, sv) {
 		return
 	}
 	if !s.transaction.watching {
@@ -85,7 +85,7 @@ func (p *redisProtocol) unwatch(c *client, m *message) {
 }
 
 // sameShard refuses a request for another server than that of the client's transaction.
-func (p *redisProtocol) sameShard(c *client, m *message, sv *server, key []byte) bool {
+func (p *redisProtocol) sameShard(c *client, sv *server, key []byte) bool {
 	s := c.session
 	if s.pinned == nil || !s.needs(s.pinned) || s.pinned.server == sv {
 		return true
@@ -120,7 +120,7 @@ func (p *redisProtocol) queue(c *client, m *message, sv *server, key []byte) {
 		p.queueEarly(c, m)
 		return
 	}
-	if !p.sameShard(c, m, sv, key) || !p.pin(c, m, sv) {
+	if !p.sameShard(c, sv, key) || !p.pin(c, m, sv) {
 		return
 	}
 	p.begin(c)
@@ -137,7 +137,7 @@ func (p *redisProtocol) queueEarly(c *client, m *message) {
 		p.refuse(c, "ERR too much in a transaction before its first key (client_buffer)")
 		return
 	}
-	m.moveTo(c.worker, &t.early)
+	m.copyTo(c.worker, &t.early)
 	t.count++
 	c.reply([]byte(queued))
 }

@@ -37,6 +37,7 @@ type serverConn struct {
 	overload    *failure // what requests are refused with, once one was
 	overloadKey string   // the limit that it names
 
+	scripts  scriptsOn
 	redis    resp.ResponseParser
 	memcache struct {
 		parser   memcache.ResponseParser
@@ -208,7 +209,9 @@ func (s *serverConn) responded(piece []byte) {
 		s.server.stats.Responses++
 		s.server.stats.ResponseBytes += int64(size)
 	}
-	w.answer(r, piece)
+	if r.encore == nil || !w.playEncore(s, r, piece) {
+		w.answer(r, piece)
+	}
 	if s.queue.oldest == nil && !s.dead {
 		s.rest()
 	}

@@ -124,3 +124,40 @@ func (s *serverConn) release() {
 	s.owner = nil
 	s.close()
 }
+
+// sessionState is what of a session moves to another process with its client. The rest of it is bound to connections that do not.
+type sessionState struct {
+	ID       int64  `json:"id"`
+	Name     string `json:"name,omitempty"`
+	Protocol int    `json:"protocol"`
+	Own      bool   `json:"own"` // the identity is the pool's own: what follows is not set
+	Database int    `json:"database,omitempty"`
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
+	NoTouch  bool   `json:"no_touch,omitempty"`
+}
+
+func (s *session) state(c *client) *sessionState {
+	state := &sessionState{ID: c.id(), Name: s.name, Own: s.identity == nil, Protocol: 2}
+	if id := s.identity; id != nil {
+		state.Protocol, state.Database, state.User, state.Password, state.NoTouch = id.protocol, id.database, id.user, id.password, id.noTouch
+	}
+	return state
+}
+
+// resumeSession gives the client the session that it had in another process. It reports false if it cannot have it.
+func (c *client) resumeSession(state *sessionState) bool {
+	s := c.needSession()
+	s.id, s.name = state.ID, state.Name
+	c.worker.serial = max(c.worker.serial, uint32(state.ID/int64(len(c.worker.proxy.workers)))+1) // so that nobody gets this id
+	if state.Own {
+		return true
+	}
+	id, ok := c.pool.identify(identityKey{
+		protocol: state.Protocol, database: state.Database, user: state.User, password: state.Password, noTouch: state.NoTouch,
+	})
+	if ok {
+		c.become(id)
+	}
+	return ok
+}

@@ -23,6 +23,7 @@ type workerPool struct {
 	stats    *stats.Pool
 
 	identities map[identityKey]*identity // but the pool's own
+	seen       seenScripts
 }
 
 // protocol is what differs between Redis and memcached.

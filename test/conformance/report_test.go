@@ -37,9 +37,10 @@ func (r *report) judge(t *testing.T) {
 	if total == 0 {
 		t.Fatal("no cases")
 	}
-	share := 100 * float64(r.count(same)) / float64(total)
-	t.Logf("%s: %d cases, %d same (%.2f %%), %d refused, %d listed, %d different, %d hanging, %d closed\n%s",
-		r.target, total, r.count(same), share, r.count(refused), r.count(listed), r.count(different), r.count(hanging),
+	strict := r.count(stricter)
+	share := 100 * float64(r.count(same)) / float64(max(1, total-strict))
+	t.Logf("%s: %d cases, %d of them stricter by intent; of the others %d same (%.2f %%), %d refused, %d listed, %d different, %d hanging, %d closed\n%s",
+		r.target, total, strict, r.count(same), share, r.count(refused), r.count(listed), r.count(different), r.count(hanging),
 		r.count(closing), r.byGroup())
 	if text := r.failures(); text != "" {
 		t.Errorf("%s", text)
