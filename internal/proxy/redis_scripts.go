@@ -115,15 +115,6 @@ func (w *worker) freeEncore(e *encore) {
 	w.freeEncores, e.next = e, w.freeEncores
 }
 
-// copyTo appends the whole request to b.
-func (m *message) copyTo(w *worker, b *buffer.Buffer) {
-	if m.flat != nil {
-		b.Append(&w.loop.Chunks, m.flat)
-		return
-	}
-	m.rope.CopyRangeFrom(&m.at, &w.loop.Chunks, b, 0, m.rope.Len())
-}
-
 var noScript = []byte("-NOSCRIPT ")
 
 // playEncore sends a request again whose server says that it lacks the script, behind the script. It does not if later requests

@@ -142,7 +142,7 @@ func (p *redisProtocol) queueEarly(c *client, m *message) {
 		p.reject(c, "ERR too much in a transaction before its first key (server_requests)")
 		return
 	}
-	m.moveTo(c.worker, &t.early)
+	m.copyTo(c.worker, &t.early)
 	t.count++
 	c.reply([]byte(queued))
 }
