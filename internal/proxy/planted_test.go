@@ -92,8 +92,8 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"a request is sent twice", "workerpool.go",
-		"\tc.accept(r, n)\n\tconn.enqueue(r, n)\n",
-		"\tc.accept(r, n)\n\tconn.enqueue(r, n)\n\tif m.flat != nil && conn.appended%64 == 0 {\n\t\tconn.append(m.flat)\n\t\ttwin := c.worker.newRequest()\n\t\ttwin.expects = expects\n\t\tconn.enqueue(twin, n)\n\t}\n",
+		"\tc.accept(r, n)\n\tconn.enqueue(r, int(conn.appended-start))\n",
+		"\tc.accept(r, n)\n\tconn.enqueue(r, int(conn.appended-start))\n\tif m.flat != nil && conn.appended%64 == 0 {\n\t\tconn.append(m.flat)\n\t\ttwin := c.worker.newRequest()\n\t\ttwin.expects = expects\n\t\tconn.enqueue(twin, n)\n\t}\n",
 	},
 	{
 		"a request takes any connection", "lane.go",
