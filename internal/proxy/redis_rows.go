@@ -137,7 +137,7 @@ func rowOfStranger(cmd *command.Command) (row, bool) {
 	case len(cmd.Keys) > 0 || len(cmd.Subcommands) > 0 || cmd.Flags.Has(command.Blocking) || cmd.Flags.Has(command.PubSub):
 		return row{}, false
 	case cmd.Request != command.RequestAllNodes && cmd.Request != command.RequestAllShards:
-		return row{act: actOneServer, note: "it has no key that tells its server"}, true
+		return row{act: actOneServer, note: "it has no key, and the pool has several servers"}, true
 	}
 	r := row{act: actAll, rule: merge.Same, whole: cmd.Flags.Has(command.Write)}
 	switch cmd.Response {

@@ -137,12 +137,7 @@ func (p *redisProtocol) queueEarly(c *client, m *message) {
 		p.refuse(c, "ERR too much in a transaction before its first key (client_buffer)")
 		return
 	}
-	chunks := &c.worker.loop.Chunks
-	if m.flat != nil {
-		t.early.Append(chunks, m.flat)
-	} else {
-		t.early.Take(chunks, m.rope)
-	}
+	m.moveTo(c.worker, &t.early)
 	t.count++
 	c.reply([]byte(queued))
 }
@@ -154,7 +149,8 @@ func (p *redisProtocol) begin(c *client) {
 		return
 	}
 	t.begun = true
-	conn.sendSilently([]byte("*1\r\n$5\r\nMULTI\r\n"))
+	w.scratch = p.command(w.scratch[:0], "MULTI")
+	conn.sendSilently(w.scratch)
 	if t.count == 0 {
 		return
 	}
@@ -236,9 +232,11 @@ func (p *redisProtocol) abandon(c *client) {
 	if conn := s.pinned; conn != nil {
 		switch {
 		case t.begun:
-			conn.sendSilently([]byte("*1\r\n$7\r\nDISCARD\r\n"))
+			c.worker.scratch = p.command(c.worker.scratch[:0], "DISCARD")
+			conn.sendSilently(c.worker.scratch)
 		case t.watching:
-			conn.sendSilently([]byte("*1\r\n$7\r\nUNWATCH\r\n"))
+			c.worker.scratch = p.command(c.worker.scratch[:0], "UNWATCH")
+			conn.sendSilently(c.worker.scratch)
 		}
 	}
 	c.endTransaction()

@@ -22,6 +22,7 @@ type serverConn struct {
 	identity *identity // what it begins with; nil is the pool's own
 	owner    *client   // of a dedicated connection: who has it; nil while nobody does
 	listens  bool      // has subscriptions, or had
+	retired  bool      // listens, and will not any more
 	pushes   bool      // the server may send what is no response
 
 	previous, next *serverConn // the worker's connections

@@ -77,7 +77,7 @@ func (c *client) pin(sv *server) *serverConn {
 // needs reports whether a connection that has nothing in flight has state of the client's.
 func (s *session) needs(conn *serverConn) bool {
 	if conn.listens {
-		return s.subscriptions.any()
+		return s.subscriptions.any() && !conn.retired
 	}
 	return s.transaction.begun || s.transaction.watching
 }
