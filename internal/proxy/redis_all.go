@@ -139,7 +139,7 @@ func (p *redisProtocol) refuseFor(c *client, cmd *command.Command) {
 	if forOneServer(cmd) {
 		way = " (NUTMEG ON <server> <command> asks one server)"
 	}
-	p.refuse(c, "ERR nutmeg does not run '%s': %s%s", cmd.Name, noteFor(cmd), way)
+	p.refuse(c, "ERR nutmeg does not run '%s': %s%s", cmd.Name, rowFor(cmd).note, way)
 }
 
 // isWord reports whether arg is the upper-case word, in any case.
