@@ -346,3 +346,36 @@ func TestRedisAllWithAnswersThatDoNotFit(t *testing.T) {
 		c.wantAsk(bulk("value"), "GET", "k")
 	}
 }
+
+// TestRedisAnyServerIsOneThatIsWell: what any server can answer is not asked of a dead one for long.
+func TestRedisAnyServerIsOneThatIsWell(t *testing.T) {
+	t.Parallel()
+	b := startRedisBed(t, bedOptions{servers: 3, workers: 1, pool: []string{"timeout: 10000"}})
+	c := b.dial(t)
+	count := b.dialServer(t, 0).ask("COMMAND", "COUNT")
+	c.wantAsk(count, "COMMAND", "COUNT")
+	b.servers[b.owner("placeholder")].Kill()
+	eventually(t, "another server to be asked", func() error {
+		if got := c.ask("COMMAND", "COUNT"); got != count {
+			return fmt.Errorf("got %q", got)
+		}
+		return nil
+	})
+	for range 10 {
+		c.wantAsk(count, "COMMAND", "COUNT")
+	}
+}
+
+// TestRedisGraphOfOneServer: a server that has no samples does not hide those of another.
+func TestRedisGraphOfOneServer(t *testing.T) {
+	t.Parallel()
+	b := startRedisBed(t, bedOptions{servers: 3, serverArgs: []string{"--enable-debug-command", "yes"}})
+	c := b.dial(t)
+	c.wantAsk("-ERR No samples available for event 'command'\r\n", "LATENCY", "GRAPH", "command")
+	c.wantAsk(okReply, "CONFIG", "SET", "latency-monitor-threshold", "1")
+	b.dialServer(t, 1).wantAsk(okReply, "DEBUG", "SLEEP", "0.01")
+	got := c.ask("LATENCY", "GRAPH", "command")
+	if !strings.HasPrefix(got, "$") || !strings.Contains(got, "# server s1\nERR No samples") || !strings.Contains(got, "# server s2\ncommand - high") {
+		t.Errorf("got %s", short(got))
+	}
+}
