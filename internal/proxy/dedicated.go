@@ -120,7 +120,7 @@ func (s *serverConn) giveBack() {
 		c.session.pinned, c.session.blocked = nil, false
 	}
 	sv := s.server
-	if s.era != sv.era || sv.ended || s.listens {
+	if s.era != sv.era || sv.ended || s.listens || s.suspect {
 		s.close()
 		c.takeLeave()
 		return

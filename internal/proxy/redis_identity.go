@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"crypto/subtle"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,10 +14,19 @@ import (
 // asked of one of them, on a connection that begins with it; the client goes on when the answer is there.
 
 // greeting is what a connection with an identity begins with.
-func (p *redisProtocol) greeting(id *identity) ([]byte, []greeting) {
-	if id == nil {
-		return p.hello, p.steps
+func (p *redisProtocol) greeting(id *identity, dedicated bool) ([]byte, []greeting) {
+	hello, steps := p.hello, p.steps
+	if id != nil {
+		hello, steps = p.greetingFor(id)
 	}
+	if dedicated {
+		hello = append(slices.Clip(hello), resp.AppendCommand(nil, p.rules.called("CLIENT"), "ID")...)
+		steps = append(slices.Clip(steps), greeting{name: "CLIENT ID", id: true})
+	}
+	return hello, steps
+}
+
+func (p *redisProtocol) greetingFor(id *identity) ([]byte, []greeting) {
 	user, password := id.user, id.password
 	if user == "" {
 		user, password = "default", p.password
@@ -64,7 +74,7 @@ func (p *redisProtocol) ask(c *client, id *identity, do errand, words ...string)
 		next, tried = (next+1)%len(servers), tried+1
 	}
 	r.errand = func(response []byte, cause *failure) ([]byte, bool) {
-		if cause != nil && !cause.verbatim && tried < len(servers) && r.client != nil {
+		if cause != nil && !cause.verbatim && tried < len(servers) && !c.gone {
 			send()
 			return nil, true
 		}
@@ -303,9 +313,12 @@ func (p *redisProtocol) reset(c *client, m *message) {
 		c.hold(m)
 		return
 	}
-	if c.session != nil {
-		c.session.end(c)
+	if s := c.session; s != nil {
+		s.end(c)
 		c.session = nil
+		if s.id != 0 {
+			c.session = &session{id: s.id}
+		}
 	}
 	c.authenticated = p.password == ""
 	c.reply([]byte("+RESET\r\n"))

@@ -21,6 +21,8 @@ type transaction struct {
 
 	early buffer.Buffer // requests without a key that came before the first key
 	count int           // of them
+
+	length int // of requests that were queued
 }
 
 const (
@@ -127,6 +129,7 @@ func (p *redisProtocol) queue(c *client, m *message, sv *server, key []byte) {
 	if t.key == "" {
 		t.key = string(key)
 	}
+	t.length++
 	c.forward(m, sv, 0)
 }
 
@@ -144,6 +147,7 @@ func (p *redisProtocol) queueEarly(c *client, m *message) {
 		t.early.Take(chunks, m.rope)
 	}
 	t.count++
+	t.length++
 	c.reply([]byte(queued))
 }
 

@@ -1,5 +1,7 @@
 package proxy
 
+import "iter"
+
 // session is what Redis keeps for a connection, as far as it differs from a new one's. Most clients have none.
 type session struct {
 	identity *identity // whose lanes its requests take; nil is the pool's own
@@ -7,8 +9,11 @@ type session struct {
 	held   heldRequest
 	queued *dedicated // whose connection it waits for
 
-	id   int64 // 0: see client.id
-	name string
+	id      int64  // 0: see client.id
+	name    string // CLIENT SETNAME
+	library library
+	noEvict bool // CLIENT NO-EVICT; only shown, as the proxy evicts nobody
+	mute    mute
 
 	subscriptions subscriptions
 
@@ -18,6 +23,9 @@ type session struct {
 	transaction transaction
 	blocked     bool // what is in flight on pinned may take as long as it wants
 }
+
+// library is what CLIENT SETINFO says.
+type library struct{ name, version string }
 
 // needSession returns the client's session, which it has from now on.
 func (c *client) needSession() *session {
@@ -99,6 +107,15 @@ func (s *session) lost(c *client, conn *serverConn) {
 	if s.subscriptions.any() {
 		c.overflowed = true // messages are lost from now on: the client has to know, and it does when it is closed
 		c.callBack()
+	}
+}
+
+// blockedOn yields the connections on which the client waits for something to happen.
+func (s *session) blockedOn() iter.Seq[*serverConn] {
+	return func(yield func(*serverConn) bool) {
+		if s.blocked && s.pinned != nil {
+			yield(s.pinned)
+		}
 	}
 }
 
