@@ -151,7 +151,7 @@ func bulk(text string) string { return "$" + strconv.Itoa(len(text)) + "\r\n" + 
 // bulks is the bytes of a Redis array of bulk strings.
 func bulks(texts ...string) string { return request(texts...) }
 
-// readReply reads one RESP2 reply and returns its bytes.
+// readReply reads one reply of either protocol version and returns its bytes.
 func readReply(r *bufio.Reader) (string, error) {
 	var b strings.Builder
 	err := copyReply(&b, r)
@@ -168,9 +168,9 @@ func copyReply(b *strings.Builder, r *bufio.Reader) error {
 		return fmt.Errorf("%q is not the line of a reply", line)
 	}
 	switch line[0] {
-	case '+', '-', ':':
+	case '+', '-', ':', '_', '#', ',', '(':
 		return nil
-	case '$', '*':
+	case '$', '*', '%', '~', '>', '=', '!':
 	default:
 		return fmt.Errorf("%q is not the line of a reply", line)
 	}
@@ -178,7 +178,10 @@ func copyReply(b *strings.Builder, r *bufio.Reader) error {
 	if err != nil || n < 0 {
 		return err
 	}
-	if line[0] == '$' {
+	switch line[0] {
+	case '%':
+		n *= 2
+	case '$', '=', '!':
 		_, err := io.CopyN(b, r, int64(n)+2)
 		return err
 	}

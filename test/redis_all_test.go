@@ -423,3 +423,89 @@ func TestRedisReadsStreamsThatDoNotBlock(t *testing.T) {
 		t.Errorf("streams of two servers: %s", short(got))
 	}
 }
+
+// TestRedisAllServersWithRulesForCommands: what the configuration denies and renames holds for requests to all servers, and for those to one by name.
+func TestRedisAllServersWithRulesForCommands(t *testing.T) {
+	t.Parallel()
+	b := startRedisBed(t, bedOptions{
+		servers: 3, serverArgs: []string{"--rename-command", "DBSIZE", "COUNTALL", "--rename-command", "SCAN", "WALK"},
+		pool: []string{"commands: {deny: [flushall, config|set], rename: {dbsize: COUNTALL, scan: WALK}}"},
+	})
+	c := b.dial(t)
+	keys := named("key-", 60)
+	c.wantAsk(okReply, with("MSET", pairs(keys, keys)...)...)
+	c.wantAsk(integer(60), "DBSIZE")
+	if got := c.scan("COUNT", "5"); len(got) != 60 {
+		t.Errorf("SCAN finds %d keys", len(got))
+	}
+	if got := c.ask("NUTMEG", "ON", "s1", "DBSIZE"); !strings.HasPrefix(got, ":") {
+		t.Errorf("DBSIZE on one server: %s", short(got))
+	}
+	for _, args := range [][]string{{"FLUSHALL"}, {"CONFIG", "SET", "maxmemory", "0"}} {
+		if got := c.ask(args...); !strings.HasPrefix(got, "-NOPERM ") {
+			t.Errorf("%v answers %s", args, short(got))
+		}
+		if got := c.ask(slices.Concat([]string{"NUTMEG", "ON", "s1"}, args)...); !strings.HasPrefix(got, "-NOPERM ") {
+			t.Errorf("NUTMEG ON s1 %v answers %s", args, short(got))
+		}
+	}
+	c.wantAsk(integer(60), "DBSIZE")
+
+	c.wantAsk(okReply, "MULTI")
+	if got := c.ask("NUTMEG", "SERVERS"); !strings.HasPrefix(got, "-ERR 'nutmeg' is not for one server and cannot be part of a transaction") {
+		t.Errorf("in a transaction NUTMEG answers %s", short(got))
+	}
+	c.wantAsk("-EXECABORT Transaction discarded because of previous errors.\r\n", "EXEC")
+
+	b = startRedisBed(t, bedOptions{pool: []string{"commands: {deny: [nutmeg]}"}})
+	if got := b.dial(t).ask("NUTMEG", "SERVERS"); !strings.HasPrefix(got, "-NOPERM ") {
+		t.Errorf("denied, NUTMEG answers %s", short(got))
+	}
+}
+
+// TestRedisAllWithVersion3: what servers answer in version 3 of the protocol is merged, too, and stays of its kind.
+func TestRedisAllWithVersion3(t *testing.T) {
+	t.Parallel()
+	b := startRedisBed(t, bedOptions{servers: 3})
+	c, direct := b.dial(t), b.dialServer(t, 0)
+	for _, one := range []*rawConn{c, direct} {
+		if got := one.ask("HELLO", "3"); !strings.HasPrefix(got, "%") {
+			t.Fatalf("HELLO 3 answers %s", short(got))
+		}
+	}
+	keys := named("key-", 100)
+	c.wantAsk(okReply, with("MSET", pairs(keys, keys)...)...)
+	for _, line := range []string{
+		"KEYS *", "DBSIZE", "CONFIG GET maxmemory", "CONFIG GET port", "INFO", "INFO nutmeg", "PUBSUB CHANNELS", "PUBSUB NUMSUB a", "MEMORY STATS", "MEMORY DOCTOR",
+		"FUNCTION STATS", "FUNCTION LIST", "LATENCY HISTOGRAM", "LATENCY LATEST", "SLOWLOG GET", "ACL LOG", "ACL USERS", "ACL GETUSER default", "SCRIPT EXISTS a",
+		"RANDOMKEY", "SCAN 0", "ROLE", "TIME", "LASTSAVE",
+	} {
+		got, want := c.ask(strings.Fields(line)...), direct.ask(strings.Fields(line)...)
+		if got[0] != want[0] {
+			t.Errorf("%s: got %s, want what begins like %s", line, short(got), short(want))
+		}
+	}
+	if got := c.scan(); len(got) != 100 {
+		t.Errorf("SCAN finds %d keys", len(got))
+	}
+}
+
+// TestRedisListsOfManyKeys: a list larger than any buffer arrives whole.
+func TestRedisListsOfManyKeys(t *testing.T) {
+	t.Parallel()
+	const each = 100000
+	b := startRedisBed(t, bedOptions{servers: 3, serverArgs: []string{"--enable-debug-command", "yes"}})
+	c := b.dial(t)
+	for i := range 3 {
+		b.dialServer(t, i).wantAsk(okReply, "DEBUG", "POPULATE", strconv.Itoa(each), "prefix-of-server-"+strconv.Itoa(i), "1")
+	}
+	c.send(request("KEYS", "*") + request("DBSIZE"))
+	keys := texts(t, c.reply())
+	c.want(integer(3 * each))
+	if slices.Sort(keys); len(slices.Compact(keys)) != 3*each {
+		t.Errorf("KEYS gives %d keys, want %d", len(keys), 3*each)
+	}
+	if got := c.scan("COUNT", "5000"); !slices.Equal(got, slices.Compact(keys)) {
+		t.Errorf("SCAN finds %d keys, want %d", len(got), 3*each)
+	}
+}

@@ -148,7 +148,7 @@ func (r *reader) declaredName(path string, n *yaml.Node, d *declaration) {
 	case !ok:
 	case !usable(name):
 		r.fault(n, path, fmt.Sprintf("%s cannot be a name; write up to %d visible ASCII characters, without |", quote(text), maxCommandName))
-	case command.Lookup([]byte(name)) != nil:
+	case command.Lookup([]byte(name)) != nil || name == command.Own.Name:
 		r.fault(n, path, fmt.Sprintf("%s is a command that nutmeg knows; remove the entry", quote(text)))
 	default:
 		d.name = name

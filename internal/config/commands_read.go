@@ -128,6 +128,9 @@ func (c *commandsReader) nameFault(text string) string {
 		}
 		return fmt.Sprintf("%s is not a category of commands; %s", quote(text), oneOf(name, categories))
 	}
+	if name == command.Own.Name {
+		return ""
+	}
 	if cmd := c.find(name); cmd != nil {
 		if cmd.Flags.Has(command.NoAuth) {
 			return fmt.Sprintf("%s cannot be denied and need not be allowed: clients log in and leave with it; remove it", quote(text))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -47,22 +48,42 @@ func checkFrame(t *testing.T, raw []byte, req *Request) {
 		t.Errorf("line is not plain: %q", raw)
 	}
 	words := bytes.FieldsFunc(line, func(r rune) bool { return r == ' ' })
-	if string(words[0]) != req.Kind.String() {
-		t.Errorf("%q is taken for %s", raw, req.Kind)
+	if name := strings.Fields(req.Kind.String() + req.Name)[0]; string(words[0]) != name {
+		t.Errorf("%q is taken for %s", raw, name)
 	}
-	if !req.Kind.Retrieval() && req.Kind != Delete && string(words[len(words)-1]) == "noreply" {
+	if !req.Kind.Retrieval() && !req.Kind.Meta() && req.Kind != Delete && req.Kind < Own && string(words[len(words)-1]) == "noreply" {
 		t.Errorf("memcached would not answer %q", raw)
 	}
 	if req.Kind.Storage() {
-		length, err := strconv.Atoi(string(words[4]))
+		at := 4
+		if req.Kind == MetaSet {
+			at = 2
+		}
+		length, err := strconv.Atoi(string(words[at]))
 		if err != nil || length < 0 {
 			t.Errorf("bad length: %q", raw)
 		}
 		size += length + 2
 	}
+	if quiet := req.Kind.Meta() && slices.ContainsFunc(flagsOf(req.Kind, words), isQuiet); quiet != req.Quiet {
+		t.Errorf("%q is quiet: %v, to us %v", raw, quiet, req.Quiet)
+	}
+	if req.Quiet {
+		size += len(NoopRequest)
+	}
 	if size != len(raw) || !bytes.HasSuffix(raw, []byte("\r\n")) {
 		t.Errorf("memcached sees %d bytes of %d: %q", size, len(raw), raw)
 	}
+}
+
+func isQuiet(flag []byte) bool { return flag[0] == 'q' }
+
+// flagsOf returns the flags of a meta command.
+func flagsOf(kind Kind, words [][]byte) [][]byte {
+	if kind == MetaSet {
+		return words[3:]
+	}
+	return words[2:]
 }
 
 // Cutting the stream anywhere changes nothing.

@@ -35,6 +35,13 @@
 //	  get and gets behind at most 100 blanks          the name must start within the first 100 bytes
 //	closes on a line ending in HTTP/...             never accepts such a word but as a key
 //	speaks binary on a first byte 0x80              refuses it and closes
+//	answers ms with a long key or more than 16      refuses both and skips the value
+//	  flags and then runs the value as commands
+//	may or may not answer a quiet meta command      accepts it and says so (Request.Quiet): mn goes behind it
+//	takes noreply in some commands for operators    strips it where every version takes it, else refuses it
+//	ends some listings otherwise than by END        refuses what asks for one: metadump, mgdump, stats sizes_enable
+//	has no meta commands before 1.6, or others:     cannot know: MetaQuestion asks the server before the first one
+//	  the value of ms is run as commands
 //
 // test/memcache_codec_test.go holds the table against a real memcached.
 package memcache
@@ -50,6 +57,7 @@ const (
 	Gets
 	Gat
 	Gats
+	Bget // an old name of get
 	Set
 	Add
 	Replace
@@ -61,12 +69,28 @@ const (
 	Touch
 	Delete
 	Version
-	Verbosity
 	Quit
+	MetaGet
+	MetaSet
+	MetaDelete
+	MetaArithmetic
+	MetaDebug
+	Stats // Request.Name says which
+	Admin // what only operators need; Request.Name says which
+	Own   // nutmeg's own command
 	Unsupported
-	metaSet // parsed apart for its value, reported as Unsupported
+	MetaNoop // mn; a server answers it with MN, nothing else
+	Question // MetaQuestion, no request of clients
 	numKinds
 )
+
+// MetaQuestion finds out whether a server speaks the meta commands of memcached 1.6.9 and later, which this package
+// knows: an ms that no server may store, and mn behind it. Who understands ms refuses it, skips the two bytes of the value
+// and answers MN: an error, MN. For others the value is a command: an error, an error, and what they make of mn.
+const MetaQuestion = "ms nutmeg 2 !\r\nxx\r\nmn\r\n"
+
+// NoopRequest is what MN answers.
+const NoopRequest = "mn\r\n"
 
 // Limits of the protocol, in bytes.
 const (
@@ -74,7 +98,9 @@ const (
 	MaxLine     = 2048    // a command line with its CRLF, as memcached bounds it
 	MaxKeysLine = 1 << 20 // a line of get or gets with its CRLF
 	MaxValue    = 1 << 30 // a value without its CRLF
+	MaxMetaSet  = 16      // flags of ms: beyond, memcached does not skip the value
 	maxLead     = 100     // blanks before the name: beyond, memcached closes on a long line
+	maxAdmin    = 7       // words behind a command of operators; none has as many
 )
 
 // Span is a range of bytes, offsets from the first byte of its request.
@@ -105,110 +131,68 @@ const (
 	wordLength  = 'l' // digits, at most MaxValue
 	wordUnique  = 'u' // digits, uint64
 	wordDelta   = 'd' // digits with an optional '-': the server judges the range
-	wordLevel   = 'v' // digits, uint32
 	wordNoReply = 'N' // the word noreply
 	wordZero    = '0' // the old "0" of delete, or noreply
 	wordExtra   = 'x' // one word too many
-	wordAny     = '*' // a word of no interest
+	wordAny     = '*' // a word of no interest, or of a command for operators
+	wordMeta    = 'm' // a flag of a meta command: a letter and what belongs to it
 	wordName    = 'n' // the command itself; not in forms
 )
 
-const storedAnswers = 1<<Stored | 1<<NotStored | 1<<Exists | 1<<NotFound
+const (
+	storedAnswers = 1<<Stored | 1<<NotStored | 1<<Exists | 1<<NotFound
+	deltaAnswers  = 1<<MetaDone | 1<<MetaValue | 1<<MetaNotFound | 1<<MetaNotStored | 1<<MetaExists
+	statsAnswers  = 1<<Listing | 1<<Values | 1<<OK | 1<<Reset // Values: an END alone
+)
 
 var forms = [numKinds]form{
-	Unknown:     {words: "*", line: MaxLine},
-	Get:         {"get", "k", 1, false, MaxKeysLine, 1 << Values},
-	Gets:        {"gets", "k", 1, false, MaxKeysLine, 1 << Values},
-	Gat:         {"gat", "ek", 2, false, MaxLine, 1 << Values},
-	Gats:        {"gats", "ek", 2, false, MaxLine, 1 << Values},
-	Set:         {"set", "kfelNx", 4, true, MaxLine, storedAnswers},
-	Add:         {"add", "kfelNx", 4, true, MaxLine, storedAnswers},
-	Replace:     {"replace", "kfelNx", 4, true, MaxLine, storedAnswers},
-	Append:      {"append", "kfelNx", 4, true, MaxLine, storedAnswers},
-	Prepend:     {"prepend", "kfelNx", 4, true, MaxLine, storedAnswers},
-	Cas:         {"cas", "kfeluNx", 5, true, MaxLine, storedAnswers},
-	Incr:        {"incr", "kdNx", 2, false, MaxLine, 1<<Number | 1<<NotFound},
-	Decr:        {"decr", "kdNx", 2, false, MaxLine, 1<<Number | 1<<NotFound},
-	Touch:       {"touch", "keNx", 2, false, MaxLine, 1<<Touched | 1<<NotFound},
-	Delete:      {"delete", "k0Nx", 1, false, MaxLine, 1<<Deleted | 1<<NotFound},
-	Version:     {"version", "x", 0, false, MaxLine, 1 << VersionLine},
-	Verbosity:   {"verbosity", "vNx", 1, false, MaxLine, 1 << OK},
-	Quit:        {"quit", "x", 0, false, MaxLine, 0},
+	Unknown:    {words: "*", line: MaxLine},
+	Get:        {"get", "k", 1, false, MaxKeysLine, 1 << Values},
+	Gets:       {"gets", "k", 1, false, MaxKeysLine, 1 << Values},
+	Gat:        {"gat", "ek", 2, false, MaxLine, 1 << Values},
+	Gats:       {"gats", "ek", 2, false, MaxLine, 1 << Values},
+	Bget:       {"bget", "k", 1, false, MaxLine, 1 << Values},
+	Set:        {"set", "kfelNx", 4, true, MaxLine, storedAnswers},
+	Add:        {"add", "kfelNx", 4, true, MaxLine, storedAnswers},
+	Replace:    {"replace", "kfelNx", 4, true, MaxLine, storedAnswers},
+	Append:     {"append", "kfelNx", 4, true, MaxLine, storedAnswers},
+	Prepend:    {"prepend", "kfelNx", 4, true, MaxLine, storedAnswers},
+	Cas:        {"cas", "kfeluNx", 5, true, MaxLine, storedAnswers},
+	Incr:       {"incr", "kdNx", 2, false, MaxLine, 1<<Number | 1<<NotFound},
+	Decr:       {"decr", "kdNx", 2, false, MaxLine, 1<<Number | 1<<NotFound},
+	Touch:      {"touch", "keNx", 2, false, MaxLine, 1<<Touched | 1<<NotFound},
+	Delete:     {"delete", "k0Nx", 1, false, MaxLine, 1<<Deleted | 1<<NotFound},
+	Version:    {"version", "*", 0, false, MaxLine, 1 << VersionLine},
+	Quit:       {"quit", "*", 0, false, MaxLine, 0},
+	MetaGet:    {"mg", "km", 1, false, MaxLine, 1<<MetaDone | 1<<MetaValue | 1<<MetaMiss},
+	MetaSet:    {"ms", "klm", 2, true, MaxLine, 1<<MetaDone | 1<<MetaNotStored | 1<<MetaExists | 1<<MetaNotFound},
+	MetaDelete: {"md", "km", 1, false, MaxLine, 1<<MetaDone | 1<<MetaExists | 1<<MetaNotFound},
+
+	MetaArithmetic: {"ma", "km", 1, false, MaxLine, deltaAnswers},
+	MetaDebug:      {"me", "km", 1, false, MaxLine, 1<<MetaItem | 1<<MetaMiss},
+
+	Stats:       {words: "*", line: MaxLine, answers: statsAnswers},
+	Admin:       {words: "*", line: MaxLine, answers: 1<<OK | 1<<Refused},
+	Own:         {"nutmeg", "*", 0, false, MaxLine, 0},
 	Unsupported: {words: "*", line: MaxLine},
-	metaSet:     {"ms", "kl*", 2, true, MaxLine, 0},
+	MetaNoop:    {"mn", "*", 0, false, MaxLine, 1 << MetaEnd},
 }
 
-// String is the command's name on the wire; empty for Unknown and Unsupported.
+// String is the command's name on the wire; empty where that is not one name.
 func (k Kind) String() string { return forms[k].name }
 
 // Answers tells whether r may be the response to a request of kind k. Error
-// responses answer everything. A response that does not answer its request
+// responses answer everything but mn. A response that does not answer its request
 // means that the server connection has lost step: close it.
 func (k Kind) Answers(r ResponseKind) bool {
-	return r == Error || forms[k].answers&(1<<r) != 0
+	return forms[k].answers&(1<<r) != 0 || r == Error && k != MetaNoop
 }
 
-// Retrieval tells whether k reads values: get, gets, gat, gats.
-func (k Kind) Retrieval() bool { return k >= Get && k <= Gats }
+// Retrieval tells whether k reads values: get, gets, gat, gats, bget.
+func (k Kind) Retrieval() bool { return k >= Get && k <= Bget }
 
 // Storage tells whether a value follows the command line of k.
-func (k Kind) Storage() bool { return k >= Set && k <= Cas }
+func (k Kind) Storage() bool { return k >= Set && k <= Cas || k == MetaSet }
 
-// lookup finds the command called name. The string is set for Unsupported.
-func lookup(name []byte) (Kind, string) {
-	switch string(name) {
-	case "get":
-		return Get, ""
-	case "set":
-		return Set, ""
-	case "gets":
-		return Gets, ""
-	case "gat":
-		return Gat, ""
-	case "gats":
-		return Gats, ""
-	case "add":
-		return Add, ""
-	case "replace":
-		return Replace, ""
-	case "append":
-		return Append, ""
-	case "prepend":
-		return Prepend, ""
-	case "cas":
-		return Cas, ""
-	case "incr":
-		return Incr, ""
-	case "decr":
-		return Decr, ""
-	case "touch":
-		return Touch, ""
-	case "delete":
-		return Delete, ""
-	case "version":
-		return Version, ""
-	case "verbosity":
-		return Verbosity, ""
-	case "quit":
-		return Quit, ""
-	case "ms":
-		return metaSet, "ms"
-	}
-	return lookupUnsupported(name)
-}
-
-var unsupportedNames = [...]string{
-	"mn", "mg", "md", "ma", "me", "stats", "flush_all", "cache_memlimit", "watch",
-	"lru", "lru_crawler", "slabs", "extstore", "shutdown", "misbehave", "bget",
-	"debug", "refresh_certs",
-}
-
-// lookupUnsupported is off the hot path: commands that nutmeg refuses.
-func lookupUnsupported(name []byte) (Kind, string) {
-	for _, s := range unsupportedNames {
-		if string(name) == s {
-			return Unsupported, s
-		}
-	}
-	return Unknown, ""
-}
+// Meta tells whether k is a meta command that has a key.
+func (k Kind) Meta() bool { return k >= MetaGet && k <= MetaDebug }

@@ -6,7 +6,9 @@ package memcache
 const (
 	EndReply       = "END\r\n"
 	OKReply        = "OK\r\n"
+	NoopReply      = "MN\r\n"
 	unsupportedFmt = "CLIENT_ERROR unsupported command '"
+	unsupportedEnd = "', send it to the server itself\r\n"
 )
 
 // Problem is why a request was refused. It is an error; a fatal one is returned
@@ -26,6 +28,8 @@ const (
 	BadExptime
 	BadDelta
 	BadDelete
+	BadFlag
+	TooManyFlags
 	TooManyKeys // the engine's own from here, by the limits of the configuration
 	ValueTooLarge
 	OutOfMemory
@@ -50,6 +54,8 @@ var problemReplies = [numProblems]string{
 	BadExptime:         "CLIENT_ERROR invalid exptime argument\r\n",
 	BadDelta:           "CLIENT_ERROR invalid numeric delta argument\r\n",
 	BadDelete:          "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n",
+	BadFlag:            "CLIENT_ERROR invalid flag\r\n",
+	TooManyFlags:       "CLIENT_ERROR options flags too long\r\n",
 	TooManyKeys:        "CLIENT_ERROR too many keys in request (request_keys)\r\n",
 	ValueTooLarge:      "SERVER_ERROR object too large for cache\r\n",
 	OutOfMemory:        "SERVER_ERROR nutmeg is out of memory (max_memory)\r\n",
@@ -74,6 +80,8 @@ var problemNames = [numProblems]string{
 	BadExptime:         "malformed or out-of-range exptime",
 	BadDelta:           "malformed delta",
 	BadDelete:          "delete with a time or a further argument",
+	BadFlag:            "flag of a meta command that is no letter",
+	TooManyFlags:       "more than 16 flags of ms",
 	TooManyKeys:        "more keys than request_keys",
 	ValueTooLarge:      "larger than request_size",
 	OutOfMemory:        "no memory left of max_memory",
@@ -102,7 +110,7 @@ func (r *Request) AppendProblem(dst []byte) []byte {
 	if r.Problem == UnsupportedCommand {
 		dst = append(dst, unsupportedFmt...)
 		dst = append(dst, r.Name...)
-		return append(dst, "'\r\n"...)
+		return append(dst, unsupportedEnd...)
 	}
 	return append(dst, r.Problem.Reply()...)
 }

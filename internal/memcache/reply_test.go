@@ -29,7 +29,7 @@ func golden(t *testing.T, name, got string) {
 func TestEveryTextForClients(t *testing.T) {
 	var b strings.Builder
 	for p := NoProblem + 1; p < numProblems; p++ {
-		r := Request{Problem: p, Name: "stats"}
+		r := Request{Problem: p, Name: "watch"}
 		fate := "goes on"
 		if p.Fatal() {
 			fate = "closes"
@@ -38,13 +38,13 @@ func TestEveryTextForClients(t *testing.T) {
 	}
 	fmt.Fprintf(&b, "server error\n----\n%q\n\n", AppendServerError(nil, "Connection refused"))
 	fmt.Fprintf(&b, "server error, control bytes in the text\n----\n%q\n\n", AppendServerError(nil, "a\r\nb\x7f\x00é"))
-	fmt.Fprintf(&b, "constants\n----\n%q %q\n", EndReply, OKReply)
+	fmt.Fprintf(&b, "constants\n----\n%q %q %q\n", EndReply, OKReply, NoopReply)
 	golden(t, "replies.golden", b.String())
 }
 
 func TestEveryTextIsOneResponse(t *testing.T) {
 	for p := NoProblem + 1; p < numProblems; p++ {
-		r := Request{Problem: p, Name: "stats"}
+		r := Request{Problem: p, Name: "watch"}
 		if got := parseResponses(r.AppendProblem(nil), pieces(4096, 4096)); len(got) != 1 || got[0] != "error" {
 			t.Errorf("%v: got %q", p, got)
 		}
@@ -83,6 +83,9 @@ func TestForwardStripsNoReply(t *testing.T) {
 		{"delete noreply noreply\r\n", "delete noreply\r\n"},
 		{"delete a 0 noreply\r\n", "delete a 0\r\n"},
 		{"incr a 1\r\n", "incr a 1\r\n"},
+		{"flush_all 1 noreply\r\n", "flush_all 1\r\n"},
+		{"mg a q v\r\n", "mg a q v\r\nmn\r\n"},
+		{"ms a 2 q\r\nmn\r\n", "ms a 2 q\r\nmn\r\nmn\r\n"},
 	}
 	for _, tc := range cases {
 		var (

@@ -11,7 +11,7 @@ type Request struct {
 	// Problem, when set, refuses the request: forward nothing, answer
 	// AppendProblem (nothing if NoReply), go on with the connection.
 	Problem Problem
-	// Name is the command of an Unsupported request, a constant.
+	// Name is the command of an Unsupported, Stats or Admin request, a constant.
 	Name string
 	// Keys are in the order of the line, 1 to MaxKey bytes each.
 	Keys []Span
@@ -19,6 +19,10 @@ type Request struct {
 	// it is set all other fields are final but for a fatal error, so the caller
 	// may decide about a large value before it has come.
 	LineEnd int
+	// Quiet is set if a meta command has the flag q: the server may answer, or not.
+	Quiet bool
+	// Base64 is set if the key of a meta command is encoded; see AppendDecodedKey.
+	Base64 bool
 	// NoReplySpan covers the word noreply and the blanks before it.
 	NoReplySpan Span
 	// Exptime is the text of storage commands, touch, gat and gats.
@@ -67,6 +71,7 @@ type RequestParser struct {
 	fatal     Problem // set once the stream is lost
 	state     requestState
 	class     byte   // of the current word
+	first     byte   // of the current word, if it is a flag of a meta command
 	words     uint8  // complete words after the name, saturating
 	named     bool   // the name is complete
 	tainted   bool   // a control byte stands in the current word
@@ -166,6 +171,7 @@ func (p *RequestParser) gap(data []byte, i int, base uint32) int {
 		words := forms[p.kind].words
 		p.class = words[min(int(p.words), len(words)-1)]
 		p.number = number{}
+		p.first = data[i]
 	} else if p.start > maxLead {
 		p.fatal = LineTooLong
 	}
@@ -182,7 +188,7 @@ func (p *RequestParser) word(data []byte, i int, base uint32, req *Request) int 
 	part := data[i:end]
 	cut := end == len(data)
 	switch p.class {
-	case wordFlags, wordExptime, wordLength, wordUnique, wordDelta, wordLevel:
+	case wordFlags, wordExptime, wordLength, wordUnique, wordDelta:
 		p.number.add(part, base+uint32(i) == p.start)
 	case wordName, wordNoReply, wordZero, wordAny:
 		if cut {
@@ -281,6 +287,9 @@ func (p *RequestParser) endLine(size uint32, req *Request) {
 		p.state = requested
 		req.LineEnd = int(size)
 		return
+	}
+	if p.kind == MetaSet && p.words > 2+MaxMetaSet {
+		p.refuse(req, TooManyFlags)
 	}
 	if p.frameless {
 		p.fatal = BadStorageLine

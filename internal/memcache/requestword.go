@@ -25,6 +25,8 @@ func (p *RequestParser) endWord(part []byte, end uint32, req *Request) {
 	case wordExtra:
 		p.refuse(req, WrongArity)
 		req.NoReply = false // it was not the last word
+	case wordMeta:
+		p.endFlag(req)
 	case wordAny:
 		p.endAny(part, end, req)
 	default:
@@ -42,9 +44,21 @@ func (p *RequestParser) endName(part []byte, req *Request) {
 	switch p.kind {
 	case Unknown:
 		p.refuse(req, UnknownCommand)
-	case Unsupported, metaSet:
-		req.Kind = Unsupported
+	case Unsupported:
 		p.refuse(req, UnsupportedCommand)
+	}
+}
+
+// endFlag takes a flag of a meta command. The server judges what it does not know:
+// whatever the flags are, it answers once.
+func (p *RequestParser) endFlag(req *Request) {
+	switch c := p.first; {
+	case c == 'q':
+		req.Quiet = true
+	case c == 'b':
+		req.Base64 = true
+	case c >= 0x80:
+		p.refuse(req, BadFlag) // versions of memcached differ
 	}
 }
 
@@ -74,7 +88,7 @@ func (p *RequestParser) endNumber(span Span, req *Request) {
 			p.refuse(req, BadNumber)
 			p.frameless = true
 		}
-	default: // flags, level
+	default: // flags
 		if !n.unsigned(1<<32 - 1) {
 			p.refuse(req, BadNumber)
 		}
@@ -106,14 +120,14 @@ func (p *RequestParser) endNoReply(part []byte, end uint32, req *Request) {
 	}
 }
 
-// endAny looks at a word of a command that is not served.
+// endAny looks at a word of a command whose words are of no other class.
 func (p *RequestParser) endAny(part []byte, end uint32, req *Request) {
 	word := p.short.bytes(part)
 	switch p.kind {
+	case Stats, Admin:
+		p.endAdmin(word, end, req)
 	case Unsupported:
-		// flush_all and cache_memlimit know noreply as a last word; commands of two
-		// letters (meta) do not.
-		req.NoReply = len(req.Name) > 2 && string(word) == "noreply"
+		req.NoReply = string(word) == "noreply"
 	case Unknown:
 		// A browser that is lured into posting to the port must not get the body of
 		// its request run as commands. memcached closes as well.
@@ -121,4 +135,44 @@ func (p *RequestParser) endAny(part []byte, end uint32, req *Request) {
 			p.lineFault(end+1, HTTPRequest)
 		}
 	}
+}
+
+// endAdmin takes a word of a command for operators. The server judges most of
+// them; what must be right is that there is one answer, and of a known form.
+func (p *RequestParser) endAdmin(word []byte, end uint32, req *Request) {
+	switch {
+	case req.NoReply, p.words >= maxAdmin: // it was not the last word, or there are too many
+		req.NoReply = false
+		p.refuse(req, WrongArity)
+	case string(word) != "noreply":
+		if p.words == 0 {
+			p.endAdminFirst(word, req)
+		}
+	case takesNoReply(req.Name, int(p.words)+1):
+		req.NoReply = true
+		req.NoReplySpan = Span{p.end, end}
+	default:
+		p.refuse(req, WrongArity)
+	}
+}
+
+// endAdminFirst takes the word that says what statistics, or what of lru_crawler.
+func (p *RequestParser) endAdminFirst(word []byte, req *Request) {
+	for i := range refusedWords {
+		if r := &refusedWords[i]; r.command == req.Name && r.word == string(word) {
+			req.Name = r.name
+			p.refuse(req, UnsupportedCommand)
+			return
+		}
+	}
+	if p.kind != Stats {
+		return
+	}
+	for i := range statsNames {
+		if statsNames[i].word == string(word) {
+			req.Name = statsNames[i].name
+			return
+		}
+	}
+	p.refuse(req, UnknownCommand) // memcached says the same to statistics that it does not know
 }

@@ -22,16 +22,28 @@ const (
 	OK
 	VersionLine
 	Error
+	Listing       // zero or more STAT, ITEM or PREFIX lines, then END
+	Reset         // of stats reset
+	Refused       // an operator's command: BUSY, BADCLASS and their like
+	MetaDone      // HD
+	MetaValue     // VA and a value
+	MetaMiss      // EN
+	MetaNotStored // NS
+	MetaExists    // EX
+	MetaNotFound  // NF
+	MetaItem      // ME
+	MetaEnd       // MN
 	numResponses
 )
 
 // responseSet has bit 1<<k set for each ResponseKind k in it.
-type responseSet uint16
+type responseSet uint32
 
 var responseNames = [numResponses]string{
 	Values: "END", Number: "number", Stored: "STORED", NotStored: "NOT_STORED", Exists: "EXISTS",
 	NotFound: "NOT_FOUND", Deleted: "DELETED", Touched: "TOUCHED", OK: "OK", VersionLine: "VERSION",
-	Error: "error",
+	Error: "error", Listing: "listing", Reset: "RESET", Refused: "refusal", MetaDone: "HD", MetaValue: "VA", MetaMiss: "EN",
+	MetaNotStored: "NS", MetaExists: "EX", MetaNotFound: "NF", MetaItem: "ME", MetaEnd: "MN",
 }
 
 // String is the word that ends the response on the wire, or a description.
@@ -52,7 +64,7 @@ const (
 // again; while a response is cut it must be handed back to Parse unchanged.
 type Response struct {
 	Kind   ResponseKind // set when the response is complete
-	Values int          // VALUE blocks, hits of a retrieval
+	Values int          // VALUE blocks, hits of a retrieval, or 1 for VA
 }
 
 type responseState uint8
@@ -65,13 +77,19 @@ const (
 	textOrEnd                        // a blank or the CR after ERROR and its like
 	lineText                         // text up to CR
 	textLF                           // the LF of the line that ends the response
+	listBlank                        // the blank after STAT and its like
+	listText                         // text up to CR
+	listLF                           // the LF of the line, behind which another follows
 	headBlank                        // the blank after VALUE
 	valueKey                         // then its key
 	valueFlags                       // and the numbers
 	valueLength
 	valueCas
-	valueLineLF
-	valueBytes // left bytes to come
+	metaBlank   // the blank after VA
+	metaLength  // then the number
+	metaFlags   // and text up to CR
+	valueLineLF // the LF of the line that a value follows
+	valueBytes  // left bytes to come
 	valueEndCR
 	valueEndLF
 	responded
@@ -118,8 +136,10 @@ func (p *ResponseParser) Parse(data []byte, resp *Response) (n int, done bool, e
 		switch {
 		case p.state == headWord:
 			i = p.head(data, i)
-		case p.state < headBlank:
+		case p.state < listBlank:
 			i = p.single(data, i, base)
+		case p.state < headBlank:
+			i = p.listing(data, i, base)
 		case p.state < valueBytes:
 			i = p.valueLine(data, i, base)
 		default:
@@ -143,7 +163,7 @@ func (p *ResponseParser) Parse(data []byte, resp *Response) (n int, done bool, e
 
 // head reads the word that begins a line and chooses what may follow.
 func (p *ResponseParser) head(data []byte, i int) int {
-	if p.short.n == 0 {
+	if p.short.n == 0 && p.kind != Listing {
 		if end := p.quick(data, i); end > 0 {
 			return end
 		}
@@ -162,7 +182,10 @@ func (p *ResponseParser) head(data []byte, i int) int {
 	}
 	kind, next := responseHead(p.short.bytes(part))
 	p.short.n = 0
-	if p.kind == Values && kind != Values {
+	switch {
+	case p.kind == Listing && next == bareEnd && kind == Values: // END
+		kind = Listing
+	case p.kind != NoResponse && kind != p.kind:
 		next = lost // only VALUE and END may follow a VALUE
 	}
 	p.kind, p.state = kind, next
@@ -194,6 +217,35 @@ func responseHead(word []byte) (ResponseKind, responseState) {
 		return VersionLine, textOrEnd
 	case "ERROR", "CLIENT_ERROR", "SERVER_ERROR":
 		return Error, textOrEnd
+	case "HD":
+		return MetaDone, textOrEnd
+	case "VA":
+		return MetaValue, metaBlank
+	case "EN":
+		return MetaMiss, textOrEnd
+	case "MN":
+		return MetaEnd, bareEnd
+	case "NS":
+		return MetaNotStored, textOrEnd
+	case "EX":
+		return MetaExists, textOrEnd
+	case "NF":
+		return MetaNotFound, textOrEnd
+	case "ME":
+		return MetaItem, textOrEnd
+	}
+	return operatorsHead(word)
+}
+
+// operatorsHead is responseHead for what only commands of operators are answered with.
+func operatorsHead(word []byte) (ResponseKind, responseState) {
+	switch string(word) {
+	case "STAT", "ITEM", "PREFIX":
+		return Listing, listBlank
+	case "RESET":
+		return Reset, bareEnd
+	case "BUSY", "BADCLASS", "NOSPARE", "SAME", "NOTSTARTED", "MEMLIMIT_TOO_SMALL", "MEMLIMIT_ADJUST_FAILED", "Error":
+		return Refused, textOrEnd
 	}
 	return NoResponse, lost
 }
@@ -233,6 +285,34 @@ func (p *ResponseParser) single(data []byte, i int, base int) int {
 		if c == '\n' && base+i+1-p.line <= maxResponseLine {
 			p.state = responded
 		}
+	}
+	return i + 1
+}
+
+// listing consumes part of a line that another follows.
+func (p *ResponseParser) listing(data []byte, i int, base int) int {
+	switch p.state {
+	case listBlank:
+		p.state = listText
+		if data[i] != ' ' {
+			p.state = lost
+		}
+	case listText:
+		end := bytes.IndexAny(data[i:], "\r\n")
+		if end < 0 {
+			return len(data)
+		}
+		i += end
+		p.state = listLF
+		if data[i] == '\n' {
+			p.state = lost
+		}
+	case listLF:
+		p.state = headWord
+		if data[i] != '\n' || base+i+1-p.line > maxResponseLine {
+			p.state = lost
+		}
+		p.line = base + i + 1
 	}
 	return i + 1
 }

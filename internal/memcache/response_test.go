@@ -91,12 +91,16 @@ var responseCases = []struct {
 	{"a key of 250 bytes", "VALUE " + key250 + " 0 1\r\nv\r\nEND\r\n", []string{"END " + key250}},
 	{"a response cut", "STORED\r\nVALUE a 0 5\r\nab", []string{"STORED", "cut at 15"}},
 
+	{"one line of meta", "HD\r\nHD kfoo O1 c5\r\nEN kfoo O1\r\nNS\r\nEX O1\r\nNF kx\r\nMN\r\nME a exp=-1 la=0\r\n", []string{"HD", "HD", "EN", "NS", "EX", "NF", "MN", "ME"}},
+	{"a value of meta", "VA 2 kfoo W\r\nhi\r\nVA 0\r\n\r\nVA 4 \r\n\r\n\r\n\r\nHD\r\n", []string{"VA", "VA", "VA", "HD"}},
+	{"listings", "STAT pid 1\r\nSTAT version 1.6.18 x\r\nEND\r\nITEM a [1 b; 0 s]\r\nEND\r\nPREFIX a get 1\r\nEND\r\nEND\r\n", []string{"listing", "listing", "listing", "END"}},
+	{"answers for operators", "RESET\r\nBUSY currently processing\r\nBADCLASS x\r\nNOSPARE x\r\nSAME x\r\nNOTSTARTED x\r\nMEMLIMIT_TOO_SMALL x\r\nMEMLIMIT_ADJUST_FAILED x\r\nError TLS not enabled\r\n", append([]string{"RESET"}, slices.Repeat([]string{"refusal"}, 8)...)},
+
 	// Lost.
 	{"a bare CRLF", "\r\n", []string{"lost"}},
 	{"a lone CR", "\r", []string{"lost"}},
 	{"a lone LF", "\n", []string{"lost"}},
 	{"ENDD", "ENDD\r\n", []string{"lost"}},
-	{"EN", "EN\r\n", []string{"lost"}},
 	{"a negative number", "-5\r\n", []string{"lost"}},
 	{"a number and junk", "12x\r\n", []string{"lost"}},
 	{"a number, a blank and junk", "12 3\r\n", []string{"lost"}},
@@ -107,9 +111,23 @@ var responseCases = []struct {
 	{"STORED with an argument", "STORED 1\r\n", []string{"lost"}},
 	{"lower case", "stored\r\n", []string{"lost"}},
 	{"a blank before the word", " STORED\r\n", []string{"lost"}},
-	{"STAT", "STAT pid 1\r\nEND\r\n", []string{"lost"}},
-	{"RESET", "RESET\r\n", []string{"lost"}},
-	{"meta responses", "HD\r\n", []string{"lost"}},
+	{"STAT alone", "STAT\r\nEND\r\n", []string{"lost"}},
+	{"STAT ended by LF", "STAT pid 1\nEND\r\n", []string{"lost"}},
+	{"STAT ended CR CR", "STAT pid 1\r\r", []string{"lost"}},
+	{"a value in a listing", "STAT pid 1\r\nVALUE a 0 1\r\nv\r\nEND\r\n", []string{"lost"}},
+	{"a number in a listing", "STAT pid 1\r\n1\r\n", []string{"lost"}},
+	{"an error in a listing", "STAT pid 1\r\nERROR\r\n", []string{"lost"}},
+	{"STAT after a value", "VALUE a 0 1\r\nv\r\nSTAT pid 1\r\nEND\r\n", []string{"lost"}},
+	{"MN with a flag", "MN x\r\n", []string{"lost"}},
+	{"HD without a blank", "HDx\r\n", []string{"lost"}},
+	{"HD ended by LF", "HD\n", []string{"lost"}},
+	{"VA without a length", "VA\r\n", []string{"lost"}},
+	{"VA with a flag for a length", "VA k1\r\n", []string{"lost"}},
+	{"VA with two blanks", "VA  1\r\nv\r\n", []string{"lost"}},
+	{"VA with a length beyond memcached's", "VA 2147483646\r\n", []string{"lost"}},
+	{"VA longer than its length", "VA 1\r\nvv\r\n", []string{"lost"}},
+	{"VA line ended by LF", "VA 1 k\nv\r\n", []string{"lost"}},
+	{"VA line ended CR CR", "VA 1 k\r\rv\r\n", []string{"lost"}},
 	{"ERROR without a blank", "ERROR:x\r\n", []string{"lost"}},
 	{"an error ended by LF", "SERVER_ERROR x\n\r\n", []string{"lost"}},
 	{"an error with a CR inside", "SERVER_ERROR x\ry\r\n", []string{"lost"}},
@@ -171,7 +189,7 @@ func TestResponseErrorStays(t *testing.T) {
 		p    ResponseParser
 		resp Response
 	)
-	for _, data := range []string{"STAT a 1\r\n", "STORED\r\n"} {
+	for _, data := range []string{"STATE a 1\r\n", "STORED\r\n"} {
 		if _, done, err := p.Parse([]byte(data), &resp); done || !errors.Is(err, ErrResponse) {
 			t.Errorf("%q: got done=%v err=%v", data, done, err)
 		}
@@ -191,7 +209,15 @@ func TestAnswers(t *testing.T) {
 		{Touch, "NOT_FOUND TOUCHED error"},
 		{Delete, "NOT_FOUND DELETED error"},
 		{Version, "VERSION error"},
-		{Verbosity, "OK error"},
+		{Bget, "END error"},
+		{MetaGet, "error HD VA EN"},
+		{MetaSet, "error HD NS EX NF"},
+		{MetaDelete, "error HD EX NF"},
+		{MetaArithmetic, "error HD VA NS EX NF"},
+		{MetaDebug, "error EN ME"},
+		{MetaNoop, "MN"},
+		{Stats, "END OK error listing RESET"},
+		{Admin, "OK error refusal"},
 	}
 	for _, tc := range cases {
 		var got []string

@@ -33,7 +33,7 @@ func wordEnd(data []byte, i int) int {
 // Words longer than the room match no literal, so their rest is not kept.
 type shortWord struct {
 	n   uint8
-	buf [15]byte
+	buf [23]byte
 }
 
 // add appends part, up to one byte more than fits, which marks the excess.

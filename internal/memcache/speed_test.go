@@ -13,6 +13,9 @@ var traffic = []struct{ name, request, response string }{
 	{"set", "set user:1000042:profile 0 3600 64\r\n" + string(bytes.Repeat([]byte("x"), 64)) + "\r\n", "STORED\r\n"},
 	{"set 32 KiB", "set user:1000042:profile 0 3600 32768\r\n" + string(bytes.Repeat([]byte("x"), 32768)) + "\r\n", "STORED\r\n"},
 	{"incr", "incr user:1000042:visits 1\r\n", "1234567\r\n"},
+	{"mg", "mg user:1000042:profile v t f c\r\n", "VA 64 t3600 f0 c12345\r\n" + string(bytes.Repeat([]byte("x"), 64)) + "\r\n"},
+	{"ms", "ms user:1000042:profile 64 T3600 q\r\n" + string(bytes.Repeat([]byte("x"), 64)) + "\r\n", "HD\r\n"},
+	{"stats", "stats\r\n", string(bytes.Repeat([]byte("STAT some_name 1234\r\n"), 80)) + "END\r\n"},
 	{"get of 100 keys", "get" + string(bytes.Repeat([]byte(" user:1000042:profile"), 100)) + "\r\n", string(bytes.Repeat([]byte("VALUE user:1000042:profile 0 4\r\nabcd\r\n"), 100)) + "END\r\n"},
 }
 
@@ -56,7 +59,7 @@ func TestParsingAllocatesNothing(t *testing.T) {
 
 func TestRefusingAllocatesNothing(t *testing.T) {
 	reply := make([]byte, 0, 128)
-	for _, stream := range []string{"foo\r\n", "stats\r\n", "incr a x\r\n", "get a\tb\r\n", "\n", "set a 0 0 x\r\n"} {
+	for _, stream := range []string{"foo\r\n", "watch\r\n", "mg a \xff\r\n", "incr a x\r\n", "get a\tb\r\n", "\n", "set a 0 0 x\r\n"} {
 		got := testing.AllocsPerRun(100, func() {
 			var (
 				p   RequestParser

@@ -29,6 +29,8 @@ func (p *ResponseParser) valueLine(data []byte, i int, base int) int {
 		return min(end+1, len(data))
 	case valueLineLF:
 		return p.valueStart(data, i, base)
+	case metaBlank, metaFlags:
+		return p.metaLine(data, i)
 	}
 	end := digitsEnd(data, i)
 	p.digits.add(data[i:end], false)
@@ -44,14 +46,14 @@ func (p *ResponseParser) valueLine(data []byte, i int, base int) int {
 // next state.
 func (p *ResponseParser) afterNumber(c byte) responseState {
 	limit := uint64(1<<64 - 1)
-	if p.state == valueLength {
+	if p.state == valueLength || p.state == metaLength {
 		limit = maxServerValue
 		p.left = uint32(p.digits.value)
 	}
 	switch {
 	case !p.digits.unsigned(limit):
 		return lost
-	case c == ' ' && p.state != valueCas:
+	case c == ' ' && p.state != valueCas: // the next number, or the flags of VA
 		return p.state + 1
 	case c == '\r' && p.state != valueFlags:
 		return valueLineLF
@@ -59,7 +61,29 @@ func (p *ResponseParser) afterNumber(c byte) responseState {
 	return lost
 }
 
-// valueStart takes the LF of a VALUE line.
+// metaLine consumes what is no number of a VA line: VA length [flags].
+func (p *ResponseParser) metaLine(data []byte, i int) int {
+	if p.state == metaBlank {
+		p.state = metaLength
+		p.digits = number{}
+		if data[i] != ' ' {
+			p.state = lost
+		}
+		return i + 1
+	}
+	end := bytes.IndexAny(data[i:], "\r\n")
+	if end < 0 {
+		return len(data)
+	}
+	i += end
+	p.state = valueLineLF
+	if data[i] == '\n' {
+		p.state = lost
+	}
+	return i + 1
+}
+
+// valueStart takes the LF of a VALUE or VA line.
 func (p *ResponseParser) valueStart(data []byte, i int, base int) int {
 	p.state = valueBytes
 	if p.left == 0 {
@@ -93,15 +117,18 @@ func (p *ResponseParser) value(data []byte, i int, base int, resp *Response) int
 	case valueEndLF:
 		p.endValue(base+i+1, resp)
 		if c != '\n' {
-			p.state = lost
+			p.state = lost // whatever the value was
 		}
 	}
 	return i + 1
 }
 
-// endValue counts a value; the next line starts at offset line.
+// endValue counts a value; the next line starts at offset line. VA is a whole response.
 func (p *ResponseParser) endValue(line int, resp *Response) {
 	p.state = headWord
+	if p.kind == MetaValue {
+		p.state = responded
+	}
 	p.line = line
 	resp.Values++
 }

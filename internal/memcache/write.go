@@ -30,9 +30,13 @@ func AppendLineEnd(dst []byte) []byte { return append(dst, '\r', '\n') }
 
 // AppendForward appends the request r, whose bytes are raw from its first to
 // its last, as the server shall see it: without noreply, so that every request
-// on a server connection has exactly one response.
+// on a server connection has exactly one response. A quiet one has one or none:
+// behind it goes mn, whose MN tells that nothing more will come.
 func AppendForward(dst, raw []byte, r *Request) []byte {
-	if !r.NoReply {
+	switch {
+	case r.Quiet:
+		return append(append(dst, raw...), NoopRequest...)
+	case !r.NoReply:
 		return append(dst, raw...)
 	}
 	dst = append(dst, raw[:r.NoReplySpan.Start]...)

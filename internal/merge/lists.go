@@ -192,14 +192,5 @@ func appendTexts(dst []byte, in *Responses) ([]byte, error) {
 		}
 		all = fmt.Appendf(all, "# server %s\n%s\n", in.server(i), bytes.TrimRight(v.Text, "\n"))
 	}
-	return appendText(dst, kind, all), nil
-}
-
-// appendText appends a text of many lines in the way of a response that was one.
-func appendText(dst []byte, like resp.Kind, text []byte) []byte {
-	if like != resp.VerbatimString {
-		return resp.AppendBulk(dst, text)
-	}
-	dst = resp.AppendHeader(dst, resp.VerbatimString, len(text)+len("txt:"))
-	return append(append(append(dst, "txt:"...), text...), "\r\n"...)
+	return resp.AppendText(dst, kind == resp.VerbatimString, all), nil
 }

@@ -1,5 +1,7 @@
 package proxy
 
+import "slices"
+
 // dedicated is a server's connections that are lent to one client each, while it has state of its own on the server: a
 // transaction, watched keys, a command that blocks, subscriptions. There are at most dedicated_connections of them; who
 // comes when all are lent waits in a queue, first come first served, for at most dedicated_timeout.
@@ -34,8 +36,8 @@ func (d *dedicated) most() int { return d.server.pool.conf.DedicatedConnections 
 
 // idleOf takes the idle connection of an identity that was used last out of the set, nil if there is none.
 func (d *dedicated) idleOf(id *identity) *serverConn {
-	for i := len(d.idle) - 1; i >= 0; i-- {
-		if conn := d.idle[i]; conn.identity == id {
+	for _, conn := range slices.Backward(d.idle) {
+		if conn.identity == id {
 			d.forget(conn)
 			return conn
 		}
@@ -44,19 +46,14 @@ func (d *dedicated) idleOf(id *identity) *serverConn {
 }
 
 func (d *dedicated) forget(conn *serverConn) {
-	for i, other := range d.idle {
-		if other == conn {
-			d.idle = append(d.idle[:i], d.idle[i+1:]...)
-			return
-		}
+	if i := slices.Index(d.idle, conn); i >= 0 {
+		d.idle = slices.Delete(d.idle, i, i+1)
 	}
 }
 
 func (d *dedicated) enqueue(c *client) {
-	for _, other := range d.queue {
-		if other == c {
-			return
-		}
+	if slices.Contains(d.queue, c) {
+		return
 	}
 	if s := c.session; s.queued != nil {
 		s.queued.leaveQueue(c)
@@ -72,12 +69,9 @@ func (d *dedicated) enqueue(c *client) {
 }
 
 func (d *dedicated) leaveQueue(c *client) {
-	for i, other := range d.queue {
-		if other == c {
-			d.queue = append(d.queue[:i], d.queue[i+1:]...)
-			c.session.queued = nil
-			break
-		}
+	if i := slices.Index(d.queue, c); i >= 0 {
+		d.queue = slices.Delete(d.queue, i, i+1)
+		c.session.queued = nil
 	}
 	d.callNext()
 }

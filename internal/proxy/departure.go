@@ -28,9 +28,10 @@ type Handed struct {
 
 // clientState is Handed.State.
 type clientState struct {
-	Protocol      string `json:"protocol,omitempty"` // of the pool; "" is not known
-	Authenticated bool   `json:"authenticated"`
-	Input         []byte `json:"input,omitempty"` // the part of a request that has come already
+	Protocol      string        `json:"protocol,omitempty"` // of the pool; "" is not known
+	Authenticated bool          `json:"authenticated"`
+	Session       *sessionState `json:"session,omitempty"`
+	Input         []byte        `json:"input,omitempty"` // the part of a request that has come already
 }
 
 // mostInput is how much of a request that has come in part is handed over with its client. Of a larger one the rest is
@@ -158,6 +159,9 @@ func (c *client) handOver(d *departure) {
 			state.Input = append(state.Input, chunk.Bytes()...)
 		}
 	}
+	if c.session != nil {
+		state.Session = c.session.state(c)
+	}
 	text, err := json.Marshal(state)
 	if err != nil {
 		panic(fmt.Sprintf("BUG: the state of a client cannot be written: %v", err))
@@ -198,6 +202,10 @@ func (p *Proxy) Adopt(h Handed) error {
 // restore makes a client what it was in another proxy.
 func (c *client) restore(state *clientState) {
 	c.authenticated = c.authenticated || state.Authenticated
+	if s := state.Session; s != nil && !c.resumeSession(s) {
+		c.cutOff()
+		return
+	}
 	if len(state.Input) > 0 {
 		c.parse(state.Input, input{})
 	}

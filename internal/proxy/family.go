@@ -23,12 +23,14 @@ type family struct {
 type mergeRule uint8
 
 const (
-	mergeArray  mergeRule = iota // Redis: an element for each key, in the order of the parent's keys
-	mergeSum                     // Redis: the sum of integers
-	mergeOK                      // Redis and memcached: OK if all say so
-	mergeValues                  // memcached: the values that were found, in the order of the parent's keys
-	mergeAll                     // Redis: by the rule of a request to all servers
-	mergeScan                    // Redis: one server's part of a SCAN over all
+	mergeArray    mergeRule = iota // Redis: an element for each key, in the order of the parent's keys
+	mergeSum                       // Redis: the sum of integers
+	mergeOK                        // Redis and memcached: OK if all say so
+	mergeValues                    // memcached: the values that were found, in the order of the parent's keys
+	mergeStats                     // memcached: one listing of statistics
+	mergeSettings                  // memcached: likewise, and nothing is added up
+	mergeAll                       // Redis: by the rule of a request to all servers
+	mergeScan                      // Redis: one server's part of a SCAN over all
 )
 
 // keptKeys bounds the keys that a free family keeps room for.

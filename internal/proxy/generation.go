@@ -28,9 +28,12 @@ type sharedPool struct {
 	returned func(server, worker int, now int64) // logs that a server is back
 }
 
-// census counts the clients of a pool, over all workers and for as long as the pool exists. It is also how a worker
+// census counts the clients of a pool, over all workers and for as long as the pool exists, and keeps what they share. It is also how a worker
 // knows that two generations mean the same pool: one with the same name and the same protocol.
-type census struct{ clients atomic.Int64 }
+type census struct {
+	clients atomic.Int64
+	scripts scriptCache
+}
 
 // newGeneration builds what conf describes. That takes a while if there are many servers, so workers should not do it.
 func newGeneration(conf *config.Config, seed uint64, log *slog.Logger) (*generation, error) {

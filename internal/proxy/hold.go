@@ -13,7 +13,6 @@ type heldRequest struct {
 	rope     buffer.Buffer
 	args     []resp.Span
 	deadline int64 // when it is refused; 0 = never
-	until    int64 // see hold
 }
 
 // hold keeps a request until nothing of its client is in flight, or until callBack is called. It is dispatched then as if it

@@ -89,12 +89,8 @@ func (p memcacheProtocol) dispatch(c *client, m *message, request *memcache.Requ
 			c.worker.scratch = request.AppendProblem(c.worker.scratch[:0])
 			c.reply(c.worker.scratch)
 		}
-	case request.Kind == memcache.Quit:
-		c.leave()
-	case request.Kind == memcache.Version:
-		p.forward(c, m, request, placeholder)
-	case request.Kind == memcache.Verbosity:
-		p.forwardToAll(c, m, request)
+	case request.Kind >= memcache.Version:
+		p.dispatchRare(c, m, request)
 	case len(request.Keys) > 1:
 		p.split(c, m, request)
 	default:
@@ -102,19 +98,43 @@ func (p memcacheProtocol) dispatch(c *client, m *message, request *memcache.Requ
 	}
 }
 
+// dispatchRare sends a request on its way that does not begin with the name of a classic command with a key.
+func (p memcacheProtocol) dispatchRare(c *client, m *message, request *memcache.Request) {
+	switch request.Kind {
+	case memcache.Quit:
+		c.leave()
+	case memcache.Version:
+		p.forward(c, m, request, placeholder)
+	case memcache.Admin:
+		p.forwardToAll(c, m, request, mergeOK)
+	case memcache.Stats:
+		p.gatherStats(c, m, request)
+	case memcache.Own:
+		p.dispatchOwn(c, m)
+	case memcache.MetaNoop:
+		c.reply(noopReply)
+	default:
+		p.dispatchMeta(c, m, request)
+	}
+}
+
 // forward sends the request to the server of a key. A request without reply goes there as one with a reply, which is
 // then dropped: memcached answers some of them all the same, with an error that the next client would take for its own.
 func (p memcacheProtocol) forward(c *client, m *message, request *memcache.Request, key []byte) {
-	sv := c.pool.pick(key)
-	switch {
-	case sv == nil && request.NoReply:
-	case sv == nil:
+	switch sv := c.pool.pick(key); {
+	case sv != nil:
+		p.forwardTo(c, m, request, sv)
+	case !request.NoReply:
 		c.replyFailure(failRefused)
-	case request.NoReply:
-		p.forwardSilent(c, m, request, sv)
-	default:
-		c.forward(m, sv, uint8(request.Kind))
 	}
+}
+
+func (p memcacheProtocol) forwardTo(c *client, m *message, request *memcache.Request, sv *server) {
+	if request.NoReply {
+		p.forwardSilent(c, m, request, sv)
+		return
+	}
+	c.forward(m, sv, uint8(request.Kind))
 }
 
 func (memcacheProtocol) forwardSilent(c *client, m *message, request *memcache.Request, sv *server) {
@@ -131,91 +151,15 @@ func (memcacheProtocol) forwardSilent(c *client, m *message, request *memcache.R
 	conn.enqueue(r, int(conn.appended-before))
 }
 
-// forwardToAll sends the request to every server of the pool; all must say OK.
-func (p memcacheProtocol) forwardToAll(c *client, m *message, request *memcache.Request) {
-	w := c.worker
-	if request.NoReply {
-		for _, sv := range c.pool.servers {
-			p.forwardSilent(c, m, request, sv)
-		}
-		return
-	}
-	f := w.newFamily(mergeOK)
-	for i := range c.pool.servers {
-		f.own(w, i)
-	}
-	if cause := f.refusal(c, m.size()); cause != nil {
-		f.disband(w)
-		c.replyFailure(cause)
-		return
-	}
-	f.settleOwners(w)
-	f.bear(c, m.size())
-	for i, child := range f.children {
-		child.expects = uint8(request.Kind)
-		m.sendRange(w.childConns[i], 0, uint32(m.size()))
-	}
-	f.launch(w)
-}
-
-// split sends each server a retrieval of the keys that it has. A request whose keys all belong to one server goes there as it is.
-func (p memcacheProtocol) split(c *client, m *message, request *memcache.Request) {
-	w := c.worker
-	f := w.newFamily(mergeValues)
-	for _, span := range request.Keys {
-		key := m.bytes(span.Start, span.End)
-		sv := c.pool.pick(key)
-		if sv == nil {
-			f.disband(w)
-			c.replyFailure(failRefused)
-			return
-		}
-		f.own(w, sv.index)
-		f.keyBytes = append(f.keyBytes, key...)
-		f.keyEnds = append(f.keyEnds, int32(len(f.keyBytes)))
-	}
-	if len(f.servers) == 1 {
-		sv := c.pool.servers[f.servers[0]]
-		f.disband(w)
-		c.forward(m, sv, uint8(request.Kind))
-		return
-	}
-	if cause := f.refusal(c, m.size()); cause != nil {
-		f.disband(w)
-		c.replyFailure(cause)
-		return
-	}
-	f.settleOwners(w)
-	f.bear(c, m.size())
-	w.scratch = memcache.AppendRetrieval(w.scratch[:0], request.Kind, m.bytes(request.Exptime.Start, request.Exptime.End))
-	for i, child := range f.children {
-		child.expects = uint8(request.Kind)
-		w.childConns[i].append(w.scratch)
-	}
-	for i, owner := range f.owners {
-		w.scratch = memcache.AppendKey(w.scratch[:0], f.key(i))
-		w.childConns[w.childOf[owner]].append(w.scratch)
-	}
-	for _, conn := range w.childConns {
-		w.scratch = memcache.AppendLineEnd(w.scratch[:0])
-		conn.append(w.scratch)
-	}
-	f.launch(w)
-}
-
-// key is the parent's key i, where the family keeps keys.
-func (f *family) key(i int) []byte {
-	start := int32(0)
-	if i > 0 {
-		start = f.keyEnds[i-1]
-	}
-	return f.keyBytes[start:f.keyEnds[i]]
-}
-
 func (memcacheProtocol) response(s *serverConn, data []byte) (int, bool, error) {
 	n, done, err := s.memcache.parser.Parse(data, &s.memcache.response)
-	if err == nil && done && s.queue.oldest != nil && !memcache.Kind(s.queue.oldest.expects).Answers(s.memcache.response.Kind) {
-		err = failProtocol
+	if err == nil && done && s.queue.oldest != nil {
+		switch kind := s.queue.oldest.expects; {
+		case kind >= uint8(memcache.MetaNoop):
+			err = s.metaResponse(s.memcache.response.Kind)
+		case !memcache.Kind(kind).Answers(s.memcache.response.Kind):
+			err = failProtocol
+		}
 	}
 	return n, done, err
 }
@@ -228,32 +172,4 @@ func (memcacheProtocol) inspect(s *serverConn, r *request, _ []byte) (unwell str
 
 func (memcacheProtocol) appendFailure(dst []byte, cause *failure) []byte {
 	return memcache.AppendServerError(dst, cause.text)
-}
-
-// merge makes a parent's response out of its children's.
-func (p memcacheProtocol) merge(pool *workerPool, parent *request) {
-	w, f := pool.worker, parent.family
-	if child := f.firstFailed(func(r *request) bool { return memcache.ResponseKind(r.kind) == memcache.Error || r.failed }); child != nil {
-		w.adopt(pool, parent, child)
-		return
-	}
-	if f.rule == mergeOK {
-		parent.response.AppendString(&w.loop.Chunks, memcache.OKReply)
-		return
-	}
-	w.mergeValues(parent)
-}
-
-// mergeValues puts the values into the order of the parent's keys, as one server would answer.
-func (w *worker) mergeValues(parent *request) {
-	f, chunks := parent.family, &w.loop.Chunks
-	for i := range f.owners {
-		from := &f.childFor(w, i).response
-		n := min(from.Len(), memcache.MaxValueLine)
-		key, size, ok := memcache.ValueSize(from.View(0, n, w.shortScratch(n)))
-		if ok && string(key) == string(f.key(i)) {
-			from.Move(chunks, &parent.response, size)
-		}
-	}
-	parent.response.AppendString(chunks, memcache.EndReply)
 }

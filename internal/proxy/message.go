@@ -161,7 +161,7 @@ func (w *worker) gather(c *client, in *intake, piece []byte, source input) *mess
 
 // over makes m the message that a rope holds.
 func (m *message) over(w *worker, rope *buffer.Buffer) {
-	m.flat, m.rope, m.at = nil, rope, buffer.Cursor{}
+	m.flat, m.rope, m.at, m.sendAs = nil, rope, buffer.Cursor{}, ""
 	if first := rope.First(); len(first.Bytes()) == rope.Len() {
 		m.flat = first.Bytes()
 	} else if rope.Len() <= flattenBytes {
@@ -208,6 +208,15 @@ func (m *message) sendRange(s *serverConn, start, end uint32) {
 	n := int(end - start)
 	s.appended += uint64(n)
 	m.rope.CopyRangeFrom(&m.at, s.chunks(), s.output(), int(start), n)
+}
+
+// sendCopy appends the whole request to a server connection, and can be called for others as well.
+func (m *message) sendCopy(s *serverConn) {
+	if m.sendAs != "" {
+		m.sendRenamed(s)
+		return
+	}
+	m.sendRange(s, 0, uint32(m.size()))
 }
 
 // sendAll moves the whole request to a server connection.

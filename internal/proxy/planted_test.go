@@ -92,8 +92,8 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"a request is sent twice", "workerpool.go",
-		"\tc.accept(r, n)\n\tconn.enqueue(r, n)\n",
-		"\tc.accept(r, n)\n\tconn.enqueue(r, n)\n\tif m.flat != nil && conn.appended%64 == 0 {\n\t\tconn.append(m.flat)\n\t\ttwin := c.worker.newRequest()\n\t\ttwin.expects = expects\n\t\tconn.enqueue(twin, n)\n\t}\n",
+		"\tc.accept(r, n)\n\tconn.enqueue(r, int(conn.appended-start))\n",
+		"\tc.accept(r, n)\n\tconn.enqueue(r, int(conn.appended-start))\n\tif m.flat != nil && conn.appended%64 == 0 {\n\t\tconn.append(m.flat)\n\t\ttwin := c.worker.newRequest()\n\t\ttwin.expects = expects\n\t\tconn.enqueue(twin, n)\n\t}\n",
 	},
 	{
 		"a request takes any connection", "lane.go",
@@ -109,6 +109,26 @@ var plantedBugs = []plantedBug{
 		"the last count is the sum", "redis_split.go",
 		"\t\tsum += n\n",
 		"\t\tsum = n\n",
+	},
+	{
+		"of a request to all servers one server gets two", "redis_all.go",
+		"\t\tm.sendCopy(w.childConns[i])\n",
+		"\t\tm.sendCopy(w.childConns[i&^1])\n",
+	},
+	{
+		"the list of one server is left out", "redis_merge.go",
+		"\tkind, total := resp.Kind(f.children[0].kind), int64(0)\n",
+		"\tkind, total := resp.Kind(f.children[0].kind), int64(0)\n\tf.children = f.children[:min(len(f.children), 2)]\n",
+	},
+	{
+		"a scan goes on at the next server too early", "redis_scan.go",
+		"\tif own == 0 {\n\t\tindex++\n",
+		"\tif own&0x10000 == 0 {\n\t\tindex++\n",
+	},
+	{
+		"a scan forgets that servers have changed", "redis_scan.go",
+		"cursor&(1<<checkBits-1) == p.check && index < p.servers\n",
+		"index < p.servers\n",
 	},
 	{
 		"an ejected server stays out", "../pool/view.go",

@@ -20,13 +20,14 @@ type ofAll struct {
 	limit int64
 	// Of INFO: whether the proxy's own section belongs to it.
 	own bool
-	// Of SCAN: the server, and what the cursors of its pool are told apart by.
-	position, check uint64
+	// Of SCAN: the server's index, and the servers that its pool had.
+	index   int
+	cursors cursors
 }
 
 // forwardToAll sends the request to every server of the pool, as it is. In a pool of one server that is all there is to it.
 func (p *redisProtocol) forwardToAll(c *client, m *message, cmd *command.Command) {
-	r := &rowByID[cmd.ID]
+	r := rowFor(cmd)
 	own, named := false, false
 	if r.act == actInfo {
 		own, named = asksForOwn(m)
@@ -53,7 +54,7 @@ func (p *redisProtocol) forwardToAll(c *client, m *message, cmd *command.Command
 	f.settleOwners(w)
 	f.bear(c, m.size())
 	for i := range f.children {
-		m.sendRange(w.childConns[i], 0, uint32(m.size()))
+		m.sendCopy(w.childConns[i])
 	}
 	f.launch(w)
 }
@@ -119,7 +120,7 @@ func (p *redisProtocol) refuseFor(c *client, cmd *command.Command) {
 	if forOneServer(cmd) {
 		way = " (NUTMEG ON <server> <command> asks one server)"
 	}
-	p.refuse(c, "ERR nutmeg does not run '%s': %s%s", cmd.Name, rowByID[cmd.ID].note, way)
+	p.refuse(c, "ERR nutmeg does not run '%s': %s%s", cmd.Name, noteFor(cmd), way)
 }
 
 // isWord reports whether arg is the upper-case word, in any case.

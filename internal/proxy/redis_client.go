@@ -90,7 +90,7 @@ func (p *redisProtocol) clientNoTouch(c *client, m *message) {
 	if key.noTouch = on; on {
 		word = "ON"
 	}
-	p.adoptIdentity(c, key, nil, p.rules.called("CLIENT"), "NO-TOUCH", word)
+	p.adoptIdentity(c, key, nil, "CLIENT", "NO-TOUCH", word)
 }
 
 func (p *redisProtocol) clientGetRedir(c *client, _ *message) { c.reply([]byte(":-1\r\n")) }

@@ -26,7 +26,12 @@ func (p *redisProtocol) own(c *client, m *message, request *resp.Request) {
 	w := c.worker
 	switch {
 	case p.strange(c):
+		c.spoil()
 		c.reply([]byte(resp.NoAuth))
+	case p.rules.denies(command.Own):
+		c.spoil()
+		p.denied(c, command.Own)
+	case c.session != nil && p.stateTakes(c, m, command.Own, actUnsupported):
 	case w.pressure == pressureStarved && w.starving():
 		c.hit(limitMemoryRefuse)
 		p.refuse(c, errOutOfMemory)
@@ -92,9 +97,14 @@ func (p *redisProtocol) ownOn(c *client, m *message, request *resp.Request) {
 		p.refuse(c, "ERR this pool has no server '%s'; it has %s", name, c.pool.serverNames())
 		return
 	}
-	if cmd := command.Lookup(m.Arg(3)); !p.fitsOneServer(cmd, m, 4) {
+	cmd := p.inner(m, 3)
+	switch {
+	case cmd == nil || !fitsOneServer(cmd, m, 3):
 		p.refuse(c, "ERR '%s' cannot be sent to one server: only commands that answer once and leave the connection as it is can",
 			printable(m.Arg(3)))
+		return
+	case p.rules.denies(cmd):
+		p.denied(c, cmd)
 		return
 	}
 	conn := sv.connFor(c, m.size())
@@ -106,20 +116,17 @@ func (p *redisProtocol) ownOn(c *client, m *message, request *resp.Request) {
 	r := w.newRequest()
 	before := conn.appended
 	w.scratch = resp.AppendArray(w.scratch[:0], m.Len()-3)
-	conn.append(w.scratch)
-	m.sendRange(conn, request.Raw(3).Start, request.Raw(m.Len()-1).End)
-	c.accept(r, m.size())
-	conn.enqueue(r, int(conn.appended-before))
-}
-
-// serverNamed is the pool's server of a name, nil if there is none.
-func (p *workerPool) serverNamed(name []byte) *server {
-	for _, sv := range p.servers {
-		if sv.conf.Name == string(name) {
-			return sv
+	from := request.Raw(3).Start
+	if p.rules != nil {
+		if name := p.rules.serverName(cmd); name != "" {
+			w.scratch = resp.AppendBulk(w.scratch, name)
+			from = request.Raw(3).End
 		}
 	}
-	return nil
+	conn.append(w.scratch)
+	m.sendRange(conn, from, request.Raw(m.Len()-1).End)
+	c.accept(r, m.size())
+	conn.enqueue(r, int(conn.appended-before))
 }
 
 // serverNames lists the pool's servers for an error, as far as there is room in one.
@@ -136,19 +143,24 @@ func (p *workerPool) serverNames() string {
 	return list
 }
 
-// fitsOneServer reports whether a command whose arguments begin at one of the message may be sent to one server.
-func (p *redisProtocol) fitsOneServer(cmd *command.Command, m *message, args int) bool {
-	if cmd == nil {
-		return false
+// inner is the command that begins at an argument, its subcommand if it has some; nil if it is not known.
+func (p *redisProtocol) inner(m *message, at int) *command.Command {
+	cmd := command.Lookup(m.Arg(at))
+	if cmd == nil && p.rules != nil {
+		cmd = p.rules.find(m.Arg(at))
 	}
-	if len(cmd.Subcommands) > 0 && m.Len() > args {
-		cmd = cmd.Subcommand(m.Arg(args))
-		if cmd == nil {
-			return false
-		}
+	if cmd != nil && len(cmd.Subcommands) > 0 && m.Len() > at+1 {
+		return cmd.Subcommand(m.Arg(at + 1))
 	}
+	return cmd
+}
+
+// fitsOneServer reports whether a request that begins at an argument may be sent to one server.
+func fitsOneServer(cmd *command.Command, m *message, at int) bool {
 	if cmd.Name == "xread" || cmd.Name == "xreadgroup" {
-		_, blocks := blocksFor(m, cmd)
+		inner := *m
+		inner.args = m.args[at:]
+		_, blocks := blocksFor(&inner, cmd)
 		return !blocks
 	}
 	return forOneServer(cmd)
@@ -159,10 +171,11 @@ func (p *redisProtocol) fitsOneServer(cmd *command.Command, m *message, args int
 func forOneServer(cmd *command.Command) bool {
 	switch cmd.Name {
 	case "client|list", "client|kill", "client|pause", "client|unpause", "client|unblock", "client|help",
-		"replicaof", "slaveof", "failover", "debug", "publish", "spublish":
+		"replicaof", "slaveof", "failover", "debug", "publish", "spublish",
+		"eval", "eval_ro", "evalsha", "evalsha_ro", "script|load", "script|flush":
 		return true
 	}
-	switch actions[cmd.ID] {
+	switch actionFor(cmd) {
 	case actKey, actKeys, actSplitArray, actSplitSum, actSplitPairs, actAnywhere, actAll, actInfo, actScan,
 		actOneServer, actPing, actEcho:
 		return true

@@ -46,7 +46,7 @@ func (p *redisProtocol) confirm(c *client, of scope, word, name string) {
 	w := c.worker
 	s := &c.session.subscriptions
 	text := appendConfirmation(nil, c.version(), word, &name, s.count(of))
-	request := resp.AppendCommand(nil, word, name)
+	request := p.command(nil, word, name)
 	r := w.newRequest()
 	c.await(r, len(request))
 	c.alone = true

@@ -130,7 +130,49 @@ func rowOf(cmd *command.Command) (row, bool) {
 	case container == "cluster":
 		return row{act: actAnywhere, note: "servers that are no cluster say so"}, true
 	}
+	if !cmd.InTable() {
+		return rowOfStranger(cmd)
+	}
 	return row{}, false
+}
+
+// rowOfStranger is the row of a command that is not in the table: what its server, or the configuration, says of it decides.
+func rowOfStranger(cmd *command.Command) (row, bool) {
+	switch {
+	case len(cmd.Keys) > 0 || len(cmd.Subcommands) > 0 || cmd.Flags.Has(command.Blocking) || cmd.Flags.Has(command.PubSub):
+		return row{}, false
+	case cmd.Request != command.RequestAllNodes && cmd.Request != command.RequestAllShards:
+		return row{act: actOneServer, note: "it has no key, and the pool has several servers"}, true
+	}
+	r := row{act: actAll, rule: merge.Same, whole: cmd.Flags.Has(command.Write)}
+	switch cmd.Response {
+	case command.ResponseDefault:
+		r.rule = merge.Concat
+	case command.ResponseOneSucceeded:
+		r.rule = merge.OneSucceeded
+	case command.ResponseAllSucceeded:
+		r.rule = merge.AllSucceeded
+	case command.ResponseAggSum:
+		r.rule = merge.Sum
+	case command.ResponseAggMin:
+		r.rule = merge.Min
+	case command.ResponseAggMax:
+		r.rule = merge.Max
+	case command.ResponseAggLogicalAnd:
+		r.rule = merge.And
+	case command.ResponseAggLogicalOr:
+		r.rule = merge.Or
+	}
+	return r, true
+}
+
+// rowFor is the row of a command that has one.
+func rowFor(cmd *command.Command) row {
+	if cmd.InTable() {
+		return rowByID[cmd.ID]
+	}
+	r, _ := rowOf(cmd)
+	return r
 }
 
 // rowByID is rowOf by the ID of a command. It is built once and never changed.

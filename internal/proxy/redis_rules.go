@@ -3,6 +3,7 @@ package proxy
 import (
 	"strings"
 
+	"nutmeg/internal/buffer"
 	"nutmeg/internal/command"
 	"nutmeg/internal/config"
 	"nutmeg/internal/resp"
@@ -89,30 +90,57 @@ func (r *commandRules) denies(cmd *command.Command) bool {
 	return r.conf.Denies(cmd)
 }
 
-// serverName returns what servers call a command, "" for what clients do.
+// serverName returns what servers call a command, "" for what clients do. r may be nil.
 func (r *commandRules) serverName(cmd *command.Command) string {
-	if cmd.InTable() {
+	switch {
+	case r == nil:
+		return ""
+	case cmd.InTable():
 		return r.sendAs[cmd.ID]
 	}
 	return r.names[cmd.Name]
 }
 
-// called returns what servers call a command that the proxy sends of its own accord. r may be nil.
-func (r *commandRules) called(name string) string {
-	if r != nil {
-		if to, renamed := r.names[strings.ToLower(name)]; renamed {
-			return to
+// command appends a request that the proxy sends of its own accord, by the name that servers have for it.
+func (p *redisProtocol) command(dst []byte, words ...string) []byte {
+	name := words[0]
+	if p.rules != nil {
+		if other, renamed := p.rules.names[strings.ToLower(name)]; renamed {
+			name = other
 		}
 	}
-	return name
+	dst = resp.AppendBulk(resp.AppendArray(dst, len(words)), name)
+	for _, word := range words[1:] {
+		dst = resp.AppendBulk(dst, word)
+	}
+	return dst
 }
 
-// sendRenamed is sendAll for a command that servers call something else.
+// sendRenamed is sendCopy for a command that servers call something else.
 func (m *message) sendRenamed(s *serverConn) {
 	w := s.worker
 	w.scratch = resp.AppendBulk(resp.AppendArray(w.scratch[:0], len(m.args)), m.sendAs)
 	s.append(w.scratch)
 	m.sendRange(s, m.args[0].End+2, uint32(m.size()))
+}
+
+// moveTo moves the whole request to the end of a buffer.
+func (m *message) moveTo(w *worker, to *buffer.Buffer) {
+	chunks := &w.loop.Chunks
+	switch {
+	case m.sendAs != "":
+		w.scratch = resp.AppendBulk(resp.AppendArray(w.scratch[:0], len(m.args)), m.sendAs)
+		to.Append(chunks, w.scratch)
+		if rest := int(m.args[0].End) + 2; m.flat != nil {
+			to.Append(chunks, m.flat[rest:])
+		} else {
+			m.rope.CopyRangeFrom(&m.at, chunks, to, rest, m.size()-rest)
+		}
+	case m.flat != nil:
+		to.Append(chunks, m.flat)
+	default:
+		to.Take(chunks, m.rope)
+	}
 }
 
 // nameFor returns what servers call the command.

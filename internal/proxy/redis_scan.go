@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"strconv"
 
+	"nutmeg/internal/command"
 	"nutmeg/internal/config"
 	"nutmeg/internal/resp"
 )
@@ -23,6 +24,7 @@ const checkBits = 12
 
 // cursors is how the cursors of a pool are made.
 type cursors struct {
+	servers   int
 	check     uint64
 	indexBits int
 }
@@ -33,7 +35,10 @@ func newCursors(servers []config.Server) cursors {
 		_, _ = h.Write([]byte(servers[i].Name + "\x00" + servers[i].Address.String() + "\x00")) // it never fails
 	}
 	sum := h.Sum64()
-	return cursors{check: (sum ^ sum>>checkBits ^ sum>>(2*checkBits)) & (1<<checkBits - 1), indexBits: bits.Len(uint(len(servers) - 1))}
+	return cursors{
+		servers: len(servers), check: (sum ^ sum>>checkBits ^ sum>>(2*checkBits)) & (1<<checkBits - 1),
+		indexBits: bits.Len(uint(len(servers) - 1)),
+	}
 }
 
 // encode makes a cursor; ok is false if the server's own leaves no room for the rest.
@@ -47,7 +52,8 @@ func (p cursors) decode(cursor uint64) (index int, own uint64, ok bool) {
 	if cursor == 0 {
 		return 0, 0, true
 	}
-	return int(cursor >> checkBits & (1<<p.indexBits - 1)), cursor >> (checkBits + p.indexBits), cursor&(1<<checkBits-1) == p.check
+	index = int(cursor >> checkBits & (1<<p.indexBits - 1))
+	return index, cursor >> (checkBits + p.indexBits), cursor&(1<<checkBits-1) == p.check && index < p.servers
 }
 
 // nextIn is the first server from an index on that is in; the number of servers if there is none.
@@ -60,7 +66,7 @@ func (p *workerPool) nextIn(index int) int {
 
 const errScanCursor = "ERR invalid cursor: it is not of the servers that this pool has now; begin again with 0"
 
-func (p *redisProtocol) scan(c *client, m *message, request *resp.Request) {
+func (p *redisProtocol) scan(c *client, m *message, request *resp.Request, cmd *command.Command) {
 	pool := c.pool
 	if len(pool.servers) == 1 {
 		p.forwardKey(c, m, placeholder)
@@ -76,7 +82,7 @@ func (p *redisProtocol) scan(c *client, m *message, request *resp.Request) {
 		return
 	}
 	index, own, ok := pool.cursors.decode(cursor)
-	if !ok || index >= len(pool.servers) {
+	if !ok {
 		p.refuse(c, errScanCursor)
 		return
 	}
@@ -87,16 +93,16 @@ func (p *redisProtocol) scan(c *client, m *message, request *resp.Request) {
 		c.reply([]byte("*2\r\n$1\r\n0\r\n*0\r\n"))
 		return
 	}
-	p.scanServer(c, m, request, index, own)
+	p.scanServer(c, m, request, cmd, index, own)
 }
 
 // scanServer asks one server, with its own cursor.
-func (p *redisProtocol) scanServer(c *client, m *message, request *resp.Request, index int, own uint64) {
+func (p *redisProtocol) scanServer(c *client, m *message, request *resp.Request, cmd *command.Command, index int, own uint64) {
 	w := c.worker
 	f := w.newFamily(mergeScan)
 	f.own(w, index)
 	f.all.names = append(f.all.names, c.pool.servers[index].conf.Name)
-	f.all.position, f.all.check = uint64(index), c.pool.cursors.check
+	f.all.index, f.all.cursors = index, c.pool.cursors
 	if cause := f.refusal(c, m.size()); cause != nil {
 		f.disband(w)
 		c.replyFailure(cause)
@@ -105,7 +111,7 @@ func (p *redisProtocol) scanServer(c *client, m *message, request *resp.Request,
 	f.settleOwners(w)
 	f.bear(c, m.size())
 	conn := w.childConns[0]
-	w.scratch = resp.AppendBulk(resp.AppendArray(w.scratch[:0], m.Len()), "SCAN")
+	w.scratch = resp.AppendBulk(resp.AppendArray(w.scratch[:0], m.Len()), m.nameFor(cmd))
 	w.scratch = resp.AppendBulk(w.scratch, strconv.FormatUint(own, 10))
 	conn.append(w.scratch)
 	if last := m.Len() - 1; last > 1 {
@@ -127,18 +133,17 @@ func (p *redisProtocol) mergeScan(pool *workerPool, parent *request) bool {
 	if !ok || !there || list.Kind != resp.Array || list.Count != 2 || !text.IsText() || err != nil {
 		return false
 	}
-	index, cursor := int(f.all.position), uint64(0)
+	index, cursor, fits := f.all.index, uint64(0), true
 	if own == 0 {
-		index = pool.nextIn(index + 1)
+		index++
+		if f.all.cursors == pool.cursors { // else the next request is refused
+			index = pool.nextIn(index)
+		}
 	}
-	fits := true
-	if index < len(pool.servers) {
-		cursor, fits = pool.cursors.encode(index, own)
+	if index < f.all.cursors.servers {
+		cursor, fits = f.all.cursors.encode(index, own)
 	}
 	switch {
-	case f.all.check != pool.cursors.check:
-		w.scratch = resp.AppendError(w.scratch[:0], errScanCursor)
-		body.Reset(&w.loop.Chunks)
 	case !fits:
 		w.scratch = resp.AppendError(w.scratch[:0], "ERR the cursor of server "+printable([]byte(f.all.names[0]))+
 			" leaves no room to name the server beside it; scan each server by NUTMEG ON <server> SCAN")

@@ -1,6 +1,11 @@
 package proxy
 
-import "nutmeg/internal/command"
+import (
+	"strings"
+
+	"nutmeg/internal/command"
+	"nutmeg/internal/merge"
+)
 
 // handler is code of its own for a command.
 type handler func(p *redisProtocol, c *client, m *message, cmd *command.Command)
@@ -12,6 +17,10 @@ type stateRow struct {
 }
 
 const (
+	asIs        = "as it is"
+	keyServer   = "to the server of its keys, if they have the same one"
+	noKeyScript = "without a key only in a pool of one server"
+
 	byProxy = "answered by the proxy"
 	bySelf  = "as it is, on a connection of the client's own"
 	toOwn   = "to the server of its keys, if they have the same one, on a connection of the client's own"
@@ -52,14 +61,21 @@ var stateRows = map[string]stateRow{
 	"xread":      {(*redisProtocol).block, bySelf, toOwn, "without BLOCK on a shared connection"},
 	"xreadgroup": {(*redisProtocol).block, bySelf, toOwn, "without BLOCK on a shared connection"},
 
+	"eval":         {(*redisProtocol).eval, asIs, keyServer, noKeyScript},
+	"eval_ro":      {(*redisProtocol).eval, asIs, keyServer, noKeyScript},
+	"evalsha":      {(*redisProtocol).evalSHA, asIs, keyServer, "a server that lacks the script is told it, if the proxy has seen it; " + noKeyScript},
+	"evalsha_ro":   {(*redisProtocol).evalSHA, asIs, keyServer, "as evalsha"},
+	"script|load":  {(*redisProtocol).loadScript, asIs, "to all servers: " + merge.AllSucceeded.Text(), ""},
+	"script|flush": {(*redisProtocol).flushScripts, asIs, "to all servers: " + merge.AllSucceeded.Text(), "refused while a server is out"},
+
 	"subscribe":    {subscribeTo(scopeChannel), bySelf, "on the server of each channel's name", "channels of key space events: on all servers"},
 	"psubscribe":   {subscribeTo(scopePattern), bySelf, "on all servers", ""},
 	"ssubscribe":   {subscribeTo(scopeShard), bySelf, "on the server of each channel's name", ""},
 	"unsubscribe":  {unsubscribeFrom(scopeChannel), bySelf, "on the server of each channel's name", ""},
 	"punsubscribe": {unsubscribeFrom(scopePattern), bySelf, "on all servers", ""},
 	"sunsubscribe": {unsubscribeFrom(scopeShard), bySelf, "on the server of each channel's name", ""},
-	"publish":      {(*redisProtocol).publish, "as it is", "to the server of the channel's name", ""},
-	"spublish":     {(*redisProtocol).publish, "as it is", "to the server of the channel's name", ""},
+	"publish":      {(*redisProtocol).publish, asIs, "to the server of the channel's name", ""},
+	"spublish":     {(*redisProtocol).publish, asIs, "to the server of the channel's name", ""},
 }
 
 var blocking = stateRow{(*redisProtocol).block, bySelf, toOwn, ""}
@@ -137,8 +153,14 @@ func (p *redisProtocol) transactionTakes(c *client, m *message, cmd *command.Com
 	case actAnywhere, actPing, actEcho:
 		p.queue(c, m, nil, nil)
 	case actOwn:
-		if cmd.Flags.Has(command.Blocking) && len(cmd.Keys) > 0 { // it does not block there
+		switch {
+		case strings.HasPrefix(cmd.Name, "evalsha") && p.queueScript(c, m, cmd):
+			return true
+		case len(cmd.Keys) > 0 && !cmd.Keys[0].Flags.Has(command.KeyNotKey): // those that block do not there
 			p.queueKeys(c, m, cmd)
+			return true
+		case strings.HasPrefix(cmd.Name, "script|") && len(c.pool.servers) == 1:
+			p.queue(c, m, nil, nil)
 			return true
 		}
 		p.reject(c, "ERR '%s' inside MULTI is not supported by nutmeg", cmd.Name)
@@ -156,6 +178,10 @@ func (p *redisProtocol) queueKeys(c *client, m *message, cmd *command.Command) {
 	sv, at := p.locate(c, m, cmd)
 	if sv == nil {
 		c.spoil()
+		return
+	}
+	if at == 0 {
+		p.queue(c, m, nil, nil)
 		return
 	}
 	p.queue(c, m, sv, m.Arg(at))

@@ -62,7 +62,7 @@ func (p *redisProtocol) watch(c *client, m *message, cmd *command.Command) {
 		return
 	}
 	sv, _ := p.locate(c, m, cmd)
-	if sv == nil || !p.sameShard(c, m, sv, m.Arg(1)) || !p.pin(c, m, sv) {
+	if sv == nil || !p.sameShard(c, sv, m.Arg(1)) || !p.pin(c, m, sv) {
 		return
 	}
 	if !s.transaction.watching {
@@ -87,7 +87,7 @@ func (p *redisProtocol) unwatch(c *client, m *message) {
 }
 
 // sameShard refuses a request for another server than that of the client's transaction.
-func (p *redisProtocol) sameShard(c *client, m *message, sv *server, key []byte) bool {
+func (p *redisProtocol) sameShard(c *client, sv *server, key []byte) bool {
 	s := c.session
 	if s.pinned == nil || !s.needs(s.pinned) || s.pinned.server == sv {
 		return true
@@ -122,7 +122,7 @@ func (p *redisProtocol) queue(c *client, m *message, sv *server, key []byte) {
 		p.queueEarly(c, m)
 		return
 	}
-	if !p.sameShard(c, m, sv, key) || !p.pin(c, m, sv) {
+	if !p.sameShard(c, sv, key) || !p.pin(c, m, sv) {
 		return
 	}
 	p.begin(c)
@@ -140,12 +140,7 @@ func (p *redisProtocol) queueEarly(c *client, m *message) {
 		p.refuse(c, "ERR too much in a transaction before its first key (client_buffer)")
 		return
 	}
-	chunks := &c.worker.loop.Chunks
-	if m.flat != nil {
-		t.early.Append(chunks, m.flat)
-	} else {
-		t.early.Take(chunks, m.rope)
-	}
+	m.moveTo(c.worker, &t.early)
 	t.count++
 	t.length++
 	c.reply([]byte(queued))
@@ -158,7 +153,8 @@ func (p *redisProtocol) begin(c *client) {
 		return
 	}
 	t.begun = true
-	conn.sendSilently([]byte("*1\r\n$5\r\nMULTI\r\n"))
+	w.scratch = p.command(w.scratch[:0], "MULTI")
+	conn.sendSilently(w.scratch)
 	if t.count == 0 {
 		return
 	}
@@ -240,9 +236,11 @@ func (p *redisProtocol) abandon(c *client) {
 	if conn := s.pinned; conn != nil {
 		switch {
 		case t.begun:
-			conn.sendSilently([]byte("*1\r\n$7\r\nDISCARD\r\n"))
+			c.worker.scratch = p.command(c.worker.scratch[:0], "DISCARD")
+			conn.sendSilently(c.worker.scratch)
 		case t.watching:
-			conn.sendSilently([]byte("*1\r\n$7\r\nUNWATCH\r\n"))
+			c.worker.scratch = p.command(c.worker.scratch[:0], "UNWATCH")
+			conn.sendSilently(c.worker.scratch)
 		}
 	}
 	c.endTransaction()

@@ -75,7 +75,7 @@ func (p *redisProtocol) unblock(c *client, reason string, answer func(found)) {
 			}
 			return nil, false
 		}
-		request := resp.AppendCommand(nil, p.rules.called("CLIENT"), "UNBLOCK", strconv.FormatInt(conn.serverID, 10), reason)
+		request := p.command(nil, "CLIENT", "UNBLOCK", strconv.FormatInt(conn.serverID, 10), reason)
 		beside := conn.server.connOf(c, nil)
 		beside.append(request)
 		beside.enqueue(r, len(request))

@@ -16,6 +16,7 @@ type request struct {
 	parent *request // a fragment's parent
 	family *family  // a parent's fragments and how to merge them
 	errand errand   // what else its response is for; nil for nearly all
+	encore *encore  // the request once more, of one that runs a script by its name
 
 	next   *request // behind it in its client's queue
 	behind *request // behind it in its connection's queue
@@ -76,6 +77,9 @@ func (w *worker) freeRequest(r *request) {
 	r.response.Reset(&w.loop.Chunks)
 	if r.family != nil {
 		w.freeFamily(r.family)
+	}
+	if r.encore != nil {
+		w.freeEncore(r.encore)
 	}
 	if w.freeCount >= keptRequests {
 		return

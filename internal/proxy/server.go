@@ -51,6 +51,16 @@ func findServer(list []*server, conf *config.Server) *server {
 	return nil
 }
 
+// serverNamed is the pool's server of a name, nil if there is none.
+func (p *workerPool) serverNamed(name []byte) *server {
+	for _, sv := range p.servers {
+		if sv.conf.Name == string(name) {
+			return sv
+		}
+	}
+	return nil
+}
+
 // follows reports whether a retired connection that is earlier than s leads to the same place: what it has in flight comes
 // first. It may be of another server of the configuration, one that got another name since, or was removed and came back.
 func (s *serverConn) follows() bool {

@@ -24,6 +24,7 @@ type serverConn struct {
 	listens  bool      // has subscriptions, or had
 	serverID int64     // of a dedicated connection: by which the server knows it; 0 = unknown
 	suspect  bool      // likewise: CLIENT UNBLOCK may still come for it, so nobody else gets it
+	retired  bool      // listens, and will not any more
 	pushes   bool      // the server may send what is no response
 
 	previous, next *serverConn // the worker's connections
@@ -39,6 +40,7 @@ type serverConn struct {
 	overload    *failure // what requests are refused with, once one was
 	overloadKey string   // the limit that it names
 
+	scripts  scriptsOn
 	redis    resp.ResponseParser
 	memcache struct {
 		parser   memcache.ResponseParser
@@ -210,7 +212,9 @@ func (s *serverConn) responded(piece []byte) {
 		s.server.stats.Responses++
 		s.server.stats.ResponseBytes += int64(size)
 	}
-	w.answer(r, piece)
+	if r.encore == nil || !w.playEncore(s, r, piece) {
+		w.answer(r, piece)
+	}
 	if s.queue.oldest == nil && !s.dead {
 		s.rest()
 	}

@@ -85,7 +85,7 @@ func (c *client) pin(sv *server) *serverConn {
 // needs reports whether a connection that has nothing in flight has state of the client's.
 func (s *session) needs(conn *serverConn) bool {
 	if conn.listens {
-		return s.subscriptions.any()
+		return s.subscriptions.any() && !conn.retired
 	}
 	return s.transaction.begun || s.transaction.watching
 }
@@ -140,4 +140,52 @@ func (s *session) end(c *client) {
 func (s *serverConn) release() {
 	s.owner = nil
 	s.close()
+}
+
+// sessionState is what of a session moves to another process with its client. The rest of it is bound to connections that do not.
+type sessionState struct {
+	ID       int64  `json:"id"`
+	Name     string `json:"name,omitempty"`
+	Protocol int    `json:"protocol"`
+	Own      bool   `json:"own"` // the identity is the pool's own: what follows is not set
+	Database int    `json:"database,omitempty"`
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
+	NoTouch  bool   `json:"no_touch,omitempty"`
+
+	Library        string `json:"library,omitempty"`
+	LibraryVersion string `json:"library_version,omitempty"`
+	NoEvict        bool   `json:"no_evict,omitempty"`
+	ReplyOff       bool   `json:"reply_off,omitempty"`
+	ReplySkip      bool   `json:"reply_skip,omitempty"`
+}
+
+func (s *session) state(c *client) *sessionState {
+	state := &sessionState{
+		ID: c.id(), Name: s.name, Own: s.identity == nil, Protocol: 2, Library: s.library.name, LibraryVersion: s.library.version,
+		NoEvict: s.noEvict, ReplyOff: s.mute.off, ReplySkip: s.mute.skip,
+	}
+	if id := s.identity; id != nil {
+		state.Protocol, state.Database, state.User, state.Password, state.NoTouch = id.protocol, id.database, id.user, id.password, id.noTouch
+	}
+	return state
+}
+
+// resumeSession gives the client the session that it had in another process. It reports false if it cannot have it.
+func (c *client) resumeSession(state *sessionState) bool {
+	s := c.needSession()
+	s.id, s.name = state.ID, state.Name
+	s.library, s.noEvict = library{state.Library, state.LibraryVersion}, state.NoEvict
+	s.mute = mute{state.ReplyOff, state.ReplySkip}
+	c.worker.serial = max(c.worker.serial, uint32(state.ID/int64(len(c.worker.proxy.workers)))+1) // so that nobody gets this id
+	if state.Own {
+		return true
+	}
+	id, ok := c.pool.identify(identityKey{
+		protocol: state.Protocol, database: state.Database, user: state.User, password: state.Password, noTouch: state.NoTouch,
+	})
+	if ok {
+		c.become(id)
+	}
+	return ok
 }

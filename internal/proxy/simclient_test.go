@@ -90,6 +90,8 @@ const (
 	opDelete
 	opExists
 	opEcho    // answered by the proxy
+	opList    // answered by all servers
+	opScan    // answered by one, with a cursor of all
 	opRefused // answered by the server with an error
 	opUnknown // answered by the proxy with an error
 	opCount   // answered by a number that names the request
@@ -152,6 +154,7 @@ type simClient struct {
 	quota   int // requests that it is going to send now
 	out     []byte
 	scratch []byte
+	cursor  string // where the scan is
 
 	opened   bool
 	active   time.Duration // when it last sent or got something, but for what is in flight
@@ -165,7 +168,7 @@ type simClient struct {
 func (s *simulation) addClient(p *simPool, m manner) *simClient {
 	c := &simClient{
 		Peer: s.Connect(p.listen), ledger: newLedger(s.forgotten+len(s.clients)+1, p.keyForm), manner: m, sim: s, pool: p,
-		reader: p.language.newReader(), ops: make([]op, 8), doomed: p.absent,
+		reader: p.language.newReader(), ops: make([]op, 8), doomed: p.absent, cursor: "0",
 	}
 	c.OnOpen = func(*sim.Peer) { c.begin() }
 	c.OnData = func(_ *sim.Peer, data []byte) { c.received(data) }
@@ -392,7 +395,7 @@ func (c *simClient) overwrite(o *op, key int) int32 {
 // isDoubtful says that nobody knows who wrote a key last.
 func (c *simClient) isDoubtful(key int) bool {
 	k := &c.keys[key]
-	if k.silentAt != 0 && c.pool.explains(k.silentAt) {
+	if k.silentAt != 0 && (c.pool.overloads || c.pool.explains(k.silentAt)) { // who wants no reply is not told of a refusal
 		k.doubtful = true
 	}
 	return k.doubtful

@@ -34,6 +34,8 @@ type ledger struct {
 	keys   [keysOfClient]keyState
 	form   int // of its keys on the wire
 
+	everywhere map[int32][]string // by unit: the servers that were asked, of those that all are asked for
+
 	// Requests that carry no unit are only counted.
 	plainSent, plainDone int
 }
@@ -46,7 +48,7 @@ type keyState struct {
 }
 
 func newLedger(client, form int) ledger {
-	return ledger{client: client, form: form, units: make([]unit, 1, 256)}
+	return ledger{client: client, form: form, units: make([]unit, 1, 256), everywhere: map[int32][]string{}}
 }
 
 // add makes up a unit and returns its number.

@@ -86,7 +86,7 @@ func (c *memcacheSession) execute(s *simServer, whole, out []byte) []byte {
 		return append(append(out, delta...), "\r\n"...)
 	case memcache.Version:
 		return append(out, "VERSION 1.6.18\r\n"...)
-	case memcache.Verbosity:
+	case memcache.Admin:
 		return append(out, memcache.OKReply...)
 	}
 	return append(out, "ERROR\r\n"...)

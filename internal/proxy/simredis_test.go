@@ -3,6 +3,8 @@ package proxy
 import (
 	"bytes"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"nutmeg/internal/resp"
@@ -21,6 +23,9 @@ func (redisLanguage) isFailure(response []byte) bool {
 	text, ok := resp.ErrorText(response)
 	if !ok {
 		return false
+	}
+	if before, whose, found := bytes.Cut(text, []byte(" (server ")); found && bytes.HasSuffix(whose, []byte(")")) {
+		text = before // of several servers, one
 	}
 	cause, ok := bytes.CutPrefix(text, []byte("ERR "))
 	return ok && isFailureText(string(cause)) || string(text) == unwellRedis
@@ -99,6 +104,20 @@ func (c *redisSession) execute(s *simServer, out []byte) []byte {
 		return append(out, "+OK\r\n"...)
 	case "del", "exists":
 		return c.count(s, out, name == "del")
+	case "keys":
+		s.doEverywhere(c.args[1])
+		return resp.AppendBulk(resp.AppendArray(out, 1), append(append(c.args[1][:len(c.args[1]):len(c.args[1])], '@'), s.name...))
+	case "scan":
+		s.do(c.args[3], noKey)
+		own := fmt.Sprint(s.cursor())
+		if asked, _ := strconv.Atoi(string(c.args[1])); asked&cursorMark == cursorMark && string(c.args[1]) != own {
+			s.fail("server %s was sent the cursor %d, which another gave", s.name, asked)
+		}
+		if oneIn(s.world.Random(), 2) {
+			own = "0"
+		}
+		out = resp.AppendBulk(resp.AppendArray(out, 2), own)
+		return resp.AppendBulk(resp.AppendArray(out, 1), c.args[3])
 	case "incrby":
 		if n, ok := parseKey(c.args[1]); ok {
 			s.do(c.args[2], n.number)
@@ -223,6 +242,8 @@ var redisMix = opMix{
 	{opEcho, 5},
 	{opRefused, 4},
 	{opUnknown, 1},
+	{opList, 4},
+	{opScan, 3},
 }
 
 func (l redisLanguage) next(c *simClient, dst []byte, o *op) []byte {
@@ -264,6 +285,18 @@ func (l redisLanguage) next(c *simClient, dst []byte, o *op) []byte {
 		key := c.want(o)
 		o.unit = c.add(key, -1)
 		return c.bulkToken(c.bulkKey(dst, key), o.unit)
+	case opList:
+		dst = append(dst, "*2\r\n$4\r\nKEYS\r\n"...)
+		o.unit = c.add(noKey, -1)
+		return c.bulkToken(dst, o.unit)
+	case opScan:
+		dst = append(dst, "*4\r\n$4\r\nScan\r\n"...)
+		if c.pool.size() == 1 {
+			c.cursor = "0" // it may be another server's tomorrow, and passes as it is
+		}
+		dst = append(resp.AppendBulk(dst, c.cursor), "$5\r\nMATCH\r\n"...)
+		o.unit = c.add(noKey, -1)
+		return c.bulkToken(dst, o.unit)
 	case opEcho:
 		dst = append(dst, "*2\r\n$4\r\nECHO\r\n"...)
 		o.unit = c.add(noKey, -1)
@@ -356,6 +389,10 @@ func (l redisLanguage) check(c *simClient, o *op, response []byte) string {
 		if n, is := parseToken(value); !ok || len(rest) > 0 || !is || n != (names{c.client, int(o.unit)}) {
 			return fmt.Sprintf("ECHO of unit %d answered by %.60q", o.unit, response)
 		}
+	case opList:
+		return c.checkList(o, response)
+	case opScan:
+		return c.checkPage(o, response)
 	case opHello:
 		if string(response) != resp.OK {
 			return fmt.Sprintf("AUTH answered by %.60q", response)
@@ -405,6 +442,44 @@ func (redisLanguage) checkMany(c *simClient, o *op, response []byte) string {
 		return fmt.Sprintf("MGET: %.60q is too much", rest)
 	}
 	return ""
+}
+
+// checkList is for KEYS: an element of each server that was asked, and of no other.
+func (c *simClient) checkList(o *op, response []byte) string {
+	asked := c.everywhere[o.unit]
+	delete(c.everywhere, o.unit)
+	r := resp.NewReader(response)
+	head, ok := r.Next()
+	if !ok || !head.IsList() || int(head.Count) != len(asked) || len(asked) == 0 {
+		return fmt.Sprintf("unit %d, asked of %d servers, is answered by %.60q", o.unit, len(asked), response)
+	}
+	for _, s := range asked {
+		v, _ := r.Next()
+		token, name, _ := bytes.Cut(v.Text, []byte("@"))
+		if n, is := parseToken(token); !is || n != (names{c.client, int(o.unit)}) || !slices.Contains(asked, string(name)) {
+			return fmt.Sprintf("unit %d, asked of %q, is answered by %.60q", o.unit, s, response)
+		}
+	}
+	return ""
+}
+
+// checkPage is for SCAN. The next one goes on where this one ended, whichever is sent next.
+func (c *simClient) checkPage(o *op, response []byte) string {
+	r := resp.NewReader(response)
+	head, _ := r.Next()
+	cursor, _ := r.Next()
+	page, _ := r.Next()
+	token, ok := r.Next()
+	_, err := strconv.ParseUint(string(cursor.Text), 10, 64)
+	c.cursor = "0"
+	if string(response) == "-"+errScanCursor+"\r\n" || c.pool.ejects && string(response) == "*2\r\n$1\r\n0\r\n*0\r\n" {
+		return "" // servers have come or gone; the last one is out
+	}
+	if n, is := parseToken(token.Text); !ok || r.Len() > 0 || head.Count != 2 || page.Count != 1 || err != nil || !is || n != (names{c.client, int(o.unit)}) {
+		return fmt.Sprintf("page of unit %d is %.60q", o.unit, response)
+	}
+	c.cursor = string(cursor.Text)
+	return c.mustBeDone(o)
 }
 
 // checkCount is for DEL and EXISTS: the keys that are there, and the token.

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"hash/fnv"
+	"slices"
 	"time"
 
 	"nutmeg/internal/testkit/sim"
@@ -197,6 +199,35 @@ func (s *simServer) plain(l *ledger) {
 	if l.plainDone++; l.plainDone > l.plainSent {
 		s.fail("server %s: client %d has sent %d requests without a unit, servers did %d", s.name, l.client, l.plainSent, l.plainDone)
 	}
+}
+
+// cursorMark is in every cursor of a simulated server, and only by chance in one of the proxy's.
+const cursorMark = 0xffff
+
+// cursor is the one that the server gives in a scan: no other server has it.
+func (s *simServer) cursor() uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(s.name))
+	return h.Sum32()&^0xffff | cursorMark
+}
+
+// doEverywhere does this server's part of a unit that all servers are asked for.
+func (s *simServer) doEverywhere(token []byte) {
+	n, ok := parseToken(token)
+	var l *ledger
+	if ok {
+		l = s.books(n.client)
+	}
+	if l == nil || n.number <= 0 || n.number >= len(l.units) {
+		s.fail("server %s was sent %.60q where a token should be", s.name, token)
+		return
+	}
+	asked := l.everywhere[int32(n.number)]
+	if slices.Contains(asked, s.name) {
+		s.fail("server %s was sent unit %d of client %d twice", s.name, n.number, n.client)
+	}
+	l.everywhere[int32(n.number)] = append(asked, s.name)
+	l.units[n.number].done = true
 }
 
 // do does the unit that a token names.

@@ -53,6 +53,7 @@ type worker struct {
 	freeRequests *request
 	freeCount    int
 	freeFamilies *family
+	freeEncores  *encore
 
 	// Scratch: each is used within one function and what it calls, never across batches.
 	message     message

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"slices"
+
 	"nutmeg/internal/config"
 	"nutmeg/internal/evloop"
 	"nutmeg/internal/pool"
@@ -23,6 +25,7 @@ type workerPool struct {
 	stats    *stats.Pool
 
 	identities map[identityKey]*identity // but the pool's own
+	seen       seenScripts
 }
 
 // protocol is what differs between Redis and memcached.
@@ -53,6 +56,7 @@ type protocol interface {
 // change takes over the settings of a generation, for a pool that is new or goes on. Counters of what goes on do, too.
 func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	before, renew := p.servers, p.conf != nil && dialedDifferently(p.conf, to.conf)
+	rehomes := p.conf != nil && p.conf.Routing != to.conf.Routing
 	p.conf, p.health, p.random, p.timeout = to.conf, to.health, to.health.Random(), int64(to.conf.Timeout)
 	if p.conf.Protocol == config.Redis {
 		p.protocol = newRedisProtocol(p.conf.RedisAuth, p.conf.RedisDB, to.rules)
@@ -87,6 +91,9 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	}
 	p.scheduleProbes()
 	p.shortenDeadlines()
+	if !slices.Equal(before, p.servers) || rehomes {
+		p.resubscribe()
+	}
 }
 
 // shortenDeadlines makes the time-out hold for what is in flight, too. Requests are answered in turn: one without a deadline,

@@ -17,6 +17,7 @@ func generatedTextCases() (all []*textCase, err error) {
 	storing(add)
 	metaFlags(add)
 	metaPairs(add)
+	flagPairs(add)
 	return all, err
 }
 
@@ -33,23 +34,29 @@ func storing(add func(group string, lines ...string)) {
 				before = nil
 			}
 			for _, noreply := range []string{"", " noreply"} {
-				for _, size := range []struct{ announced, data string }{{"3", "xyz"}, {"2", "xyz"}, {"4", "xyz"}, {"0", ""}, {"-1", "xyz"}, {"x", "xyz"}} {
-					line := fmt.Sprintf("%s k 5 0 %s%s%s", verb, size.announced, tail, noreply)
-					// Two lines more feed a server that waits for more data.
-					add("storing", append(before, line, size.data, "get k", "--", "get k")...)
+				for _, data := range []string{"xyz", "", "0", "@{x*5000}"} {
+					size := len(repeats([]byte(data)))
+					line := fmt.Sprintf("%s k 5 0 %d%s%s", verb, size, tail, noreply)
+					add("storing", append(before, line, quoteLine(data), "get k", "--", "get k")...)
+				}
+				for _, size := range []string{"2", "4", "-1", "x"} {
+					line := fmt.Sprintf("%s k 5 0 %s%s%s", verb, size, tail, noreply)
+					add("strict", append(before, line, "xyz", "get k", "--", "get k")...)
 				}
 			}
 		}
 		add("storing", verb+" @{k*250} 0 0 1"+tail, "a", "get @{k*250}")
-		add("storing", verb+" @{k*251} 0 0 1"+tail, "a", "get k")
-		add("storing", verb+" k 0 0 1"+tail+" noreply extra", "a", "get k")
-		add("storing", verb+" k 0 0 99999999999"+tail, "get k")
+		add("strict", verb+" @{k*251} 0 0 1"+tail, "a", "get k")
+		add("strict", verb+" k 0 0 1"+tail+" noreply extra", "a", "get k")
 		add("storing", verb+" k 65536 -5 1"+tail, "a", "get k")
 	}
 }
 
 // metaCommand is a verb, and the value that stands behind its line.
 type metaCommand struct{ verb, value string }
+
+// quoteLine writes a value so that also an empty one is a line of a case.
+func quoteLine(data string) string { return `"` + data + `\r\n"` }
 
 var metaCommands = []*metaCommand{{"mg", ""}, {"ms", "ab"}, {"md", ""}, {"ma", ""}, {"me", ""}}
 
@@ -93,6 +100,25 @@ func metaPairs(add func(group string, lines ...string)) {
 			}
 			lines = append([]string{"set there 0 0 1", "5"}, lines...)
 			add("quiet", append(lines, "mn", "get there gone")...)
+		}
+	}
+}
+
+// flagPairs gives each meta command two flags at once, in both orders.
+func flagPairs(add func(group string, lines ...string)) {
+	flags := []string{"c", "f", "k", "q", "s", "t", "v", "O7", "T40", "N20", "I", "x"}
+	for _, m := range metaCommands {
+		for i, one := range flags {
+			for _, two := range flags[i+1:] {
+				lines := []string{"ms there 2 T100 F1", "12"}
+				for _, request := range []string{m.line("there", one+" "+two), m.line("gone", two+" "+one)} {
+					lines = append(lines, request)
+					if m.value != "" {
+						lines = append(lines, m.value)
+					}
+				}
+				add("flags", append(lines, "mn", "get there gone")...)
+			}
 		}
 	}
 }

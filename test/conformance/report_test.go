@@ -37,11 +37,15 @@ func (r *report) judge(t *testing.T) {
 	if total == 0 {
 		t.Fatal("no cases")
 	}
-	share := 100 * float64(r.count(same)) / float64(total)
-	t.Logf("%s: %d cases, %d same (%.2f %%), %d refused, %d listed, %d different, %d hanging, %d closed\n%s",
-		r.target, total, r.count(same), share, r.count(refused), r.count(listed), r.count(different), r.count(hanging),
+	strict := r.count(stricter)
+	share := 100 * float64(r.count(same)) / float64(max(1, total-strict))
+	t.Logf("%s: %d cases, %d of them stricter by intent; of the others %d same (%.2f %%), %d refused, %d listed, %d different, %d hanging, %d closed\n%s",
+		r.target, total, strict, r.count(same), share, r.count(refused), r.count(listed), r.count(different), r.count(hanging),
 		r.count(closing), r.byGroup())
-	if text := r.failures(); text != "" {
+	if text := r.print(func(v verdict) bool { return v.String() == *listing }); text != "" {
+		t.Logf("%s", text)
+	}
+	if text := r.print(func(v verdict) bool { return v >= different }); text != "" {
 		t.Errorf("%s", text)
 	}
 	if !r.whole {
@@ -83,11 +87,12 @@ func (r *report) byGroup() string {
 	return b.String()
 }
 
-func (r *report) failures() string {
+// print writes out the cases with some verdicts, as many as are to be shown.
+func (r *report) print(wanted func(verdict) bool) string {
 	var b strings.Builder
 	n := 0
 	for i, f := range r.findings {
-		if f.verdict < different {
+		if !wanted(f.verdict) {
 			continue
 		}
 		if n++; n <= r.shown {

@@ -225,7 +225,7 @@ func (r *run) record(c *conn, line string, by rule, pushes bool) *outcome {
 		o.status = dead
 	}
 	o.line, o.rule = line, by
-	r.refused = r.refused || isRefusal(&o, r.target.refusals)
+	r.refused = r.refused || o.value.isError() && (isRefusal(&o, r.target.refusals) || bytes.Contains(o.value.text, []byte("nutmeg")))
 	r.outcomes = append(r.outcomes, o)
 	return r.last()
 }
