@@ -28,6 +28,11 @@ var rows = map[string]row{
 	"swapdb":    {act: actAll, rule: merge.AllSucceeded, whole: true},
 	"migrate":   {act: actOneServer, note: "it takes keys away from the server that the proxy looks for them at"},
 
+	// Clients. What is not here is the proxy's: see stateRows.
+	"client|help":    {act: actAnywhere},
+	"client|pause":   {act: actAll, rule: merge.AllSucceeded, whole: true, note: "what takes longer than timeout meanwhile fails"},
+	"client|unpause": {act: actAll, rule: merge.AllSucceeded},
+
 	// Channels.
 	"pubsub|channels":      {act: actAll, rule: merge.Union},
 	"pubsub|numpat":        {act: actAll, rule: merge.Max, note: "patterns are subscribed to on every server"},

@@ -34,6 +34,22 @@ var stateRows = map[string]stateRow{
 	"reset":  {plain((*redisProtocol).reset), byProxy, "", ""},
 	"quit":   {plain((*redisProtocol).quit), byProxy, "", ""},
 
+	"client|id":           {plain((*redisProtocol).clientID), byProxy, "", "an id of the proxy's, not of a server"},
+	"client|getname":      {plain((*redisProtocol).clientGetName), byProxy, "", ""},
+	"client|setname":      {plain((*redisProtocol).clientSetName), byProxy, "", "servers do not see it"},
+	"client|setinfo":      {plain((*redisProtocol).clientSetInfo), byProxy, "", "servers do not see it"},
+	"client|info":         {plain((*redisProtocol).clientInfo), byProxy, "", lineNote},
+	"client|list":         {plain((*redisProtocol).clientList), byProxy, "", "the clients of the pool; " + lineNote},
+	"client|kill":         {plain((*redisProtocol).clientKill), byProxy, "", "the clients of the pool"},
+	"client|unblock":      {plain((*redisProtocol).clientUnblock), byProxy, "", "the server on which the client blocks is asked"},
+	"client|reply":        {plain((*redisProtocol).clientReply), byProxy, "", ""},
+	"client|no-evict":     {plain((*redisProtocol).clientNoEvict), byProxy, "", "of no effect: nobody is evicted"},
+	"client|no-touch":     {plain((*redisProtocol).clientNoTouch), byProxy, "", "a server is asked once; from Redis 7.2"},
+	"client|getredir":     {plain((*redisProtocol).clientGetRedir), byProxy, "", ""},
+	"client|trackinginfo": {plain((*redisProtocol).clientTrackingInfo), byProxy, "", ""},
+	"client|tracking":     {plain((*redisProtocol).clientTracking), byProxy, "", "ON is refused: server connections are shared"},
+	"client|caching":      {plain((*redisProtocol).clientCaching), byProxy, "", "an error: nothing is tracked"},
+
 	"multi":   {plain((*redisProtocol).multi), bySelf, "on the server of the first key", "the other keys must have the same server"},
 	"exec":    {plain((*redisProtocol).exec), bySelf, "on the server of the first key", ""},
 	"discard": {plain((*redisProtocol).discard), bySelf, "on the server of the first key", ""},
@@ -184,6 +200,15 @@ func (c *client) replyNullArray() {
 		return
 	}
 	c.reply([]byte("*-1\r\n"))
+}
+
+// replyNull answers with what stands for a value that is not there.
+func (c *client) replyNull() {
+	if c.version() == 3 {
+		c.reply([]byte("_\r\n"))
+		return
+	}
+	c.reply([]byte("$-1\r\n"))
 }
 
 var okText = []byte("+OK\r\n")

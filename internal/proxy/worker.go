@@ -35,6 +35,7 @@ type worker struct {
 	resuming   []*client    // those to read from again at the end of the batch
 	load       atomic.Int64 // how many clients and leavers; the worker that accepts reads it
 	serial     uint32
+	arrivals   arrivals
 	heldMark   int // stands in for client_buffer where that is more: while memory is short
 
 	relieved     *serverConn // those whose crowd goes on at the end of the batch
