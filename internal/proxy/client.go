@@ -145,7 +145,9 @@ func (c *client) resume() {
 		waiting.Discard(chunks, len(data))
 	}
 	switch {
-	case c.gone || c.leaving:
+	case c.gone:
+	case c.leaving:
+		c.leaveIfIdle() // a request that was held may have been the last
 	case c.stalled:
 		c.unparsed.Take(chunks, &waiting.Buffer)
 	default:

@@ -215,7 +215,9 @@ func TestSubscriberOfVersion3(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 2, 1, "")
 	c := a.call(proxyAddress)
 	c.SendString("HELLO 3\r\nSUBSCRIBE a\r\nSET k v\r\nGET k\r\nPUBLISH a x\r\n")
-	a.until("all", func() bool { return strings.Contains(c.got, "\r\nx\r\n") && strings.Contains(c.got, "v\r\n:1\r\n") && strings.HasSuffix(c.got, "\r\n") })
+	a.until("all", func() bool {
+		return strings.Contains(c.got, "\r\nx\r\n") && strings.Contains(c.got, "v\r\n:1\r\n") && strings.HasSuffix(c.got, "\r\n")
+	})
 	if !strings.Contains(c.got, ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n+OK\r\n$1\r\nv\r\n") || !strings.Contains(c.got, ">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n") {
 		t.Errorf("got %q", c.got)
 	}

@@ -16,7 +16,8 @@ func (p *redisProtocol) block(c *client, m *message, cmd *command.Command) {
 		p.forwardKeys(c, m, cmd)
 		return
 	}
-	if sv, _ := p.locate(c, m, cmd); sv != nil {
+	sv, _ := p.locate(c, m, cmd)
+	if sv = c.stay(sv); sv != nil {
 		p.blockOn(c, m, sv, wait)
 	}
 }

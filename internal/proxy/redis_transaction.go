@@ -60,7 +60,7 @@ func (p *redisProtocol) watch(c *client, m *message, cmd *command.Command) {
 		return
 	}
 	sv, _ := p.locate(c, m, cmd)
-	if sv == nil || !p.sameShard(c, sv, m.Arg(1)) || !p.pin(c, m, sv) {
+	if sv = c.stay(sv); sv == nil || !p.sameShard(c, sv, m.Arg(1)) || !p.pin(c, m, sv) {
 		return
 	}
 	if !s.transaction.watching {
@@ -82,6 +82,14 @@ func (p *redisProtocol) unwatch(c *client, m *message) {
 	}
 	t.watching = false
 	p.conclude(c, m, c.session.pinned)
+}
+
+// stay is the server that a client has state on, if a request may go to any one as well as to sv; else sv.
+func (c *client) stay(sv *server) *server {
+	if conn := c.ownConn(); conn != nil && sv != nil && c.pool.random {
+		return conn.server
+	}
+	return sv
 }
 
 // sameShard refuses a request for another server than that of the client's transaction.
@@ -108,6 +116,7 @@ func (p *redisProtocol) pin(c *client, m *message, sv *server) bool {
 // queue takes a request between MULTI and EXEC. Sv is the server of its keys, nil if it has none.
 func (p *redisProtocol) queue(c *client, m *message, sv *server, key []byte) {
 	t := &c.session.transaction
+	sv = c.stay(sv)
 	switch {
 	case t.failed && !t.begun && c.session.pinned == nil && t.count == 0 && sv == nil:
 		c.reply([]byte(queued)) // EXEC will fail, whatever it is

@@ -76,8 +76,5 @@ func (s *simServer) publish(channel, message string) (n int64) {
 			}
 		}
 	}
-	if n > 0 && s.store.log != nil {
-		s.store.log.heard(channel, message)
-	}
 	return n
 }

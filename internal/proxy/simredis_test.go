@@ -112,6 +112,8 @@ func (c *redisSession) command(s *simServer, name string, out []byte) []byte {
 		}
 	}
 	switch name {
+	case "echo":
+		return resp.AppendBulk(out, c.args[1])
 	case "ping":
 		return append(out, resp.Pong...)
 	case "get":
@@ -179,6 +181,9 @@ func (c *redisSession) get(s *simServer, out, key, token []byte) []byte {
 func (c *redisSession) set(s *simServer, out, key, value []byte) []byte {
 	n, ok := parseKey(key)
 	if !ok {
+		if len(value) > 0 && value[0] == 'w' && !c.inExec {
+			s.fail("server %s was sent %q outside of its transaction", s.name, value)
+		}
 		s.data[c.state.place(key)] = string(value)
 		s.touch(c.state.place(key))
 		return append(out, "+OK\r\n"...)

@@ -45,8 +45,6 @@ type stateLog interface {
 	executes(commands [][][]byte)
 	// popped says that an element leaves a list, for a connection.
 	popped(element string)
-	// heard says that a message is sent to a connection.
-	heard(channel, message string)
 }
 
 // place is a key of the database that the connection is in.
@@ -184,6 +182,8 @@ func (c *redisSession) exec(s *simServer, out []byte) []byte {
 		s.store.log.executes(queued)
 	}
 	out = resp.AppendArray(out, len(queued))
+	c.inExec = true
+	defer func() { c.inExec = false }()
 	for _, args := range queued {
 		c.args = args
 		out = c.command(s, strings.ToLower(string(args[0])), out)

@@ -224,11 +224,13 @@ func (s *serverConn) overheard(piece []byte, done bool, source input) bool {
 		c.hear(s)
 	case s.queue.oldest != nil && !isMessage(start):
 		r := s.queue.oldest
-		if r.kept() {
-			r.response.Take(s.chunks(), &s.heard)
-			r.collect(n)
+		if !r.kept() {
+			s.responded(start)
+			s.heard.Reset(s.chunks())
+			break
 		}
-		s.heard.Reset(s.chunks())
+		r.response.Take(s.chunks(), &s.heard)
+		r.collect(n)
 		s.responded(nil)
 	default:
 		s.heard.Reset(s.chunks())
