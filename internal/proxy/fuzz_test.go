@@ -26,12 +26,17 @@ type fuzzDialect struct {
 	option    string
 	get       func(keys ...string) string
 	answer    func(keys ...string) string
+	all       []string // requests that go to all servers
 	newServer func() func(data []byte) (answers []byte, err error)
 	newReader func() responseReader
 }
 
 var fuzzRedis = fuzzDialect{
 	option: "redis: true",
+	all: []string{
+		"KEYS *\r\n", "DBSIZE\r\n", "INFO\r\n", "SCAN 0\r\n", "CONFIG GET a\r\n", "SLOWLOG GET\r\n", "LATENCY HISTOGRAM\r\n", "MEMORY STATS\r\n",
+		"PUBSUB NUMSUB a\r\n", "PUBSUB CHANNELS\r\n", "FUNCTION LIST\r\n", "FLUSHALL\r\n", "SCRIPT KILL\r\n", "RANDOMKEY\r\n", "LATENCY LATEST\r\n",
+	},
 	get: func(keys ...string) string {
 		name := "GET"
 		if len(keys) > 1 {
@@ -97,6 +102,16 @@ func answerFuzzRedis(out []byte, request *resp.Request, bytes []byte) []byte {
 		return out
 	case "del", "unlink", "exists", "touch":
 		return resp.AppendInteger(out, int64(len(args)-1))
+	case "keys", "config", "slowlog", "pubsub", "function":
+		return append(out, "*2\r\n$1\r\na\r\n$1\r\nb\r\n"...)
+	case "latency", "memory":
+		return append(out, "*2\r\n$1\r\na\r\n*4\r\n$5\r\ncalls\r\n:1\r\n$14\r\nhistogram_usec\r\n*2\r\n:1\r\n:1\r\n"...)
+	case "dbsize":
+		return append(out, ":5\r\n"...)
+	case "info":
+		return resp.AppendBulk(out, "# Stats\na:1\n# Keyspace\ndb0:keys=1,x=2\n")
+	case "scan":
+		return append(out, "*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n"...)
 	}
 	return append(out, resp.OK...)
 }
@@ -373,6 +388,9 @@ func fuzzServer(t *testing.T, d *fuzzDialect, seed uint64, data []byte) {
 	})
 	victims := [2]*asker{b.asker("victim"), b.asker("victim")}
 	own, both := b.dialect.get(b.key(0, 100)), b.dialect.get(b.key(1, 101), b.key(0, 102))
+	if all := b.dialect.all; len(all) > 0 && seed/8%2 == 1 {
+		both = all[seed/16%uint64(len(all))]
+	}
 	for _, v := range victims {
 		v.SendString(strings.Repeat(own, 1+int(seed%3)) + both + own)
 	}
@@ -451,6 +469,11 @@ func FuzzRedisServerBytes(f *testing.F) {
 		"_\r\n#t\r\n,1.5\r\n(12\r\n!3\r\nERR\r\n=5\r\ntxt:a\r\n~1\r\n:1\r\n", "-LOADING x\r\n-OOM y\r\n", "+OK\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "",
 	} {
 		f.Add(uint64(seed), []byte(data))
+	}
+	for i := range fuzzRedis.all {
+		for _, data := range []string{"*2\r\n$1\r\nx\r\n*0\r\n", ":7\r\n", "$-1\r\n", "*-1\r\n", "-ERR no\r\n", "$13\r\n# Stats\na:2\n\n\r\n", "*1\r\n*3\r\n:1\r\n:2\r\n:3\r\n"} {
+			f.Add(uint64(8+16*i), []byte(strings.Repeat("$1\r\nv\r\n", 1+(8+16*i)%3)+data))
+		}
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, data []byte) { fuzzServer(t, &fuzzRedis, seed, data) })
 }
