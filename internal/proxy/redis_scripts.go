@@ -60,8 +60,7 @@ func (p *redisProtocol) evalSHA(c *client, m *message, cmd *command.Command) {
 
 // scriptLoad is the request that tells a server a script.
 func (p *redisProtocol) scriptLoad(body []byte) []byte {
-	request := resp.AppendBulk(resp.AppendArray(nil, 3), p.called("SCRIPT"))
-	return resp.AppendBulk(resp.AppendBulk(request, "LOAD"), body)
+	return p.command(nil, "SCRIPT", "LOAD", string(body))
 }
 
 // queueScript queues EVALSHA in a transaction as EVAL if the proxy has the script: there nobody could tell the server first.
