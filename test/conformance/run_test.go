@@ -127,8 +127,12 @@ func (r *run) conn(i int) (*conn, error) {
 }
 
 func (r *run) step(s *step) error {
-	if s.op == opBlocked {
+	switch s.op {
+	case opBlocked:
 		r.awaitBlocked(s.n)
+		return nil
+	case opSettled:
+		r.settle()
 		return nil
 	}
 	c, err := r.conn(s.conn)
@@ -145,6 +149,10 @@ func (r *run) step(s *step) error {
 		return nil
 	case opScan:
 		r.scan(c, s)
+		return nil
+	case opClose:
+		c.close()
+		r.conns[s.conn] = nil
 		return nil
 	}
 	c.queued = append(c.queued, r.bytesOf(s)...)
