@@ -164,6 +164,9 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		p.reject(c, errOutOfMemory)
 		return
 	}
+	if c.pool.audience != nil {
+		p.show(c, m, cmd)
+	}
 	if c.session != nil && p.stateTakes(c, m, cmd, act) {
 		return
 	}

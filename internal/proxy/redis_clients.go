@@ -83,6 +83,7 @@ func (c *client) flags() string {
 				flags = append(flags, letter)
 			}
 		}
+		add(s.monitoring, 'O')
 		add(s.subscriptions.any(), 'P')
 		add(s.transaction.open, 'x')
 		add(s.blocked, 'b')

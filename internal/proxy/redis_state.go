@@ -50,6 +50,8 @@ var stateRows = map[string]stateRow{
 	"client|tracking":     {plain((*redisProtocol).clientTracking), byProxy, "", "ON is refused: server connections are shared"},
 	"client|caching":      {plain((*redisProtocol).clientCaching), byProxy, "", "an error: nothing is tracked"},
 
+	"monitor": {plain((*redisProtocol).monitor), byProxy, "", "the requests to the pool, of clients of all workers, when they come; of long ones the beginning"},
+
 	"multi":   {plain((*redisProtocol).multi), bySelf, "on the server of the first key", "the other keys must have the same server"},
 	"exec":    {plain((*redisProtocol).exec), bySelf, "on the server of the first key", ""},
 	"discard": {plain((*redisProtocol).discard), bySelf, "on the server of the first key", ""},
@@ -122,6 +124,9 @@ func (p *redisProtocol) publish(c *client, m *message, _ *command.Command) {
 // stateTakes takes a command that a client's session does not let pass as usual.
 func (p *redisProtocol) stateTakes(c *client, m *message, cmd *command.Command, act action) bool {
 	switch {
+	case c.session.monitoring && replicaMustNot(cmd):
+		p.reject(c, "ERR Replica can't interact with the keyspace")
+		return true
 	case p.subscribedOnly(c, cmd.Name):
 		p.refuse(c, "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context", cmd.Name)
 		return true

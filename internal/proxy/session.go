@@ -17,6 +17,8 @@ type session struct {
 	noEvict bool // CLIENT NO-EVICT; only shown, as the proxy evicts nobody
 	mute    mute
 
+	monitoring bool // MONITOR
+
 	subscriptions subscriptions
 
 	// pinned is the connection of the client's own that its requests to that server take, while it has a transaction,
@@ -138,6 +140,7 @@ func (s *session) end(c *client) {
 		s.queued.leaveQueue(c)
 	}
 	s.held.drop(c)
+	c.endMonitor()
 	if conn := s.pinned; conn != nil {
 		s.pinned = nil
 		conn.release()

@@ -22,6 +22,10 @@ type workerPool struct {
 	cursors  cursors
 	stats    *stats.Pool
 
+	audience []int     // by worker: how many clients are shown requests; nil while none is
+	monitors []*client // those of this worker
+	tape     tape
+
 	identities map[identityKey]*identity // but the pool's own
 	seen       seenScripts
 }
