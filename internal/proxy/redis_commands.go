@@ -11,7 +11,7 @@ func (p *redisProtocol) resolve(c *client, m *message, known *command.Command) *
 	if known == nil {
 		known = p.lookup(m.Arg(0))
 	}
-	if known == nil {
+	if known == nil || known.Flags.Has(command.OnlySentinel) { // SENTINEL is no command of the servers of a pool
 		p.unknownCommand(c, m)
 		return nil
 	}
