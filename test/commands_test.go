@@ -122,7 +122,7 @@ func TestReloadOfCommands(t *testing.T) {
 func TestRenamedCommandsEverywhere(t *testing.T) {
 	t.Parallel()
 	rename, renamed := []string{}, []string{}
-	for _, name := range []string{"hello", "select", "multi", "exec", "discard", "watch", "unwatch", "dbsize", "scan", "get", "subscribe", "unsubscribe", "publish", "config"} {
+	for _, name := range []string{"hello", "select", "multi", "exec", "discard", "watch", "unwatch", "dbsize", "scan", "get", "subscribe", "unsubscribe", "publish", "config", "eval", "evalsha", "script"} {
 		renamed = append(renamed, "--rename-command", name, "x_"+name)
 		rename = append(rename, name+": x_"+name)
 	}
@@ -168,6 +168,17 @@ func TestRenamedCommandsEverywhere(t *testing.T) {
 		t.Errorf("SCAN found %d keys; want 2", found)
 	}
 
+	const script, sha = "return KEYS[1]", "4a2267357833227dd98abdedb8cf24b15a986445"
+	c.wantAsk(bulk(sha), "SCRIPT", "LOAD", script)
+	c.wantAsk(bulk(key), "EVALSHA", sha, "1", key)
+	for i := range b.servers {
+		b.dialServer(t, i).wantAsk(okReply, "x_script", "FLUSH")
+	}
+	c.wantAsk(bulk(other), "EVALSHA", sha, "1", other) // which is told the script again
+	c.wantAsk(okReply, "MULTI")
+	c.wantAsk("+QUEUED\r\n", "EVALSHA", sha, "1", other)
+	c.wantAsk(array(bulk(other)), "EXEC")
+
 	c.wantAsk("*3\r\n"+bulk("subscribe")+bulk("ch")+integer(1), "SUBSCRIBE", "ch")
 	sender := b.dial(t)
 	sender.wantAsk(integer(1), "PUBLISH", "ch", "hi")
@@ -202,7 +213,7 @@ func TestDeclaredCommandsWithoutKeys(t *testing.T) {
 	one.wantAsk("-ERR nutmeg does not run 'x.wait': it needs a connection of its own, and nutmeg does not know the command\r\n", "X.WAIT", "a")
 
 	two := startRedisBed(t, bedOptions{servers: 2, serverArgs: servers, pool: rules}).dial(t)
-	two.wantAsk("-ERR nutmeg does not run 'x.time': it has no key, and the pool has several servers (NUTMEG ON <server> <command> asks one server)\r\n", "X.TIME")
+	two.wantAsk("-ERR nutmeg does not run 'x.time': it has no key that tells its server (NUTMEG ON <server> <command> asks one server)\r\n", "X.TIME")
 	if got := two.ask("NUTMEG", "ON", "s2", "X.TIME"); !strings.HasPrefix(got, "*2\r\n") {
 		t.Errorf("one of two servers: %s", got)
 	}

@@ -172,7 +172,7 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 	case actSplitPairs:
 		p.splitPairs(c, m, request, cmd)
 	case actAnywhere:
-		p.forwardKey(c, m, placeholder)
+		p.forwardAnywhere(c, m)
 	case actAll, actInfo:
 		p.forwardToAll(c, m, cmd)
 	case actScan:

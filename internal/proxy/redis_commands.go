@@ -41,36 +41,7 @@ func actionFor(cmd *command.Command) action {
 	if cmd.InTable() {
 		return actions[cmd.ID]
 	}
-	return actionOfUnlisted(cmd)
-}
-
-// actionOfUnlisted is what is done with a command that the table lacks: it goes by its keys, where all are known.
-func actionOfUnlisted(cmd *command.Command) action {
-	if r, ok := rowOf(cmd); ok {
-		return r.act
-	}
-	switch {
-	case cmd.Flags.Has(command.Blocking), cmd.Flags.Has(command.PubSub):
-		return actRefused
-	case !cmd.KeysCertain(), len(cmd.Keys) == 0:
-		return actOneServer
-	case cmd.OnlyKey:
-		return actKey
-	}
-	return actKeys
-}
-
-// noteFor says why a command is refused.
-func noteFor(cmd *command.Command) string {
-	switch note := rowFor(cmd).note; {
-	case note != "":
-		return note
-	case actionOfUnlisted(cmd) == actRefused:
-		return "it needs a connection of its own, and nutmeg does not know the command"
-	case !cmd.KeysCertain():
-		return "its keys cannot be told from its arguments, and the pool has several servers"
-	}
-	return "it has no key, and the pool has several servers"
+	return actionOf(cmd)
 }
 
 // refuser is the server that refuses a request whose keys cannot be told, in words that clients know. Of commands that the

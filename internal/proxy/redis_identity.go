@@ -53,26 +53,34 @@ func (p *redisProtocol) greeting(id *identity) ([]byte, []greeting) {
 }
 
 // ask sends a request of a client to some server with an identity, and has the errand do the rest. If a server cannot be asked,
-// the next one is: a dead one must not keep clients out.
+// the next one is: a dead one must not keep clients out. A client that watches keys has its own connection asked.
 func (p *redisProtocol) ask(c *client, id *identity, do errand, words ...string) {
 	w := c.worker
 	request := p.command(nil, words...)
-	servers := c.pool.servers
 	next, tried := 0, 0
 	if sv := c.pool.pick(placeholder); sv != nil {
 		next = sv.index
 	}
 	r := w.newRequest()
+	own := c.ownConn()
 	send := func() {
-		conn := servers[next].connOf(c, id)
+		conn := own
+		if conn == nil {
+			servers := c.pool.servers // a reload may have come since the last one was asked
+			conn = servers[next%len(servers)].connOf(c, id)
+		}
 		conn.append(request)
 		conn.enqueue(r, len(request))
-		next, tried = (next+1)%len(servers), tried+1
+		next, tried = next+1, tried+1
 	}
 	r.errand = func(response []byte, cause *failure) ([]byte, bool) {
-		if cause != nil && !cause.verbatim && tried < len(servers) && r.client != nil {
+		servers := c.pool.servers
+		if cause != nil && !cause.verbatim && own == nil && tried < len(servers) && !servers[0].ended && r.client != nil {
 			send()
 			return nil, true
+		}
+		if _, refused := resp.ErrorText(response); !refused && own != nil && !own.dead {
+			own.identity = id
 		}
 		return do(response, cause)
 	}
@@ -84,6 +92,10 @@ func (p *redisProtocol) ask(c *client, id *identity, do errand, words ...string)
 // adoptIdentity gives the client another identity as soon as a server has accepted it. Words are the request to ask one with; then,
 // which may be nil, is done when it has, and returns what the client gets instead of the server's response, nil for that.
 func (p *redisProtocol) adoptIdentity(c *client, key identityKey, then func(response []byte) []byte, words ...string) {
+	if words[0] != "SELECT" && c.ownConn() != nil && key != c.identityKey() {
+		p.refuse(c, "ERR '%s' while keys are watched is not supported by nutmeg; EXEC or UNWATCH first", words[0])
+		return
+	}
 	id, ok := c.pool.identify(key)
 	if !ok {
 		p.refuse(c, "ERR too many different databases and users are in use at a time")
@@ -177,11 +189,11 @@ func (p *redisProtocol) selectDatabase(c *client, m *message) {
 		return
 	}
 	key.database = n
-	if known := c.pool.identities[key]; known == nil || !known.proven {
-		if key != c.pool.ownIdentity() {
-			p.adoptIdentity(c, key, nil, "SELECT", strconv.Itoa(n))
-			return
-		}
+	known := c.pool.identities[key]
+	proven := key == c.pool.ownIdentity() || known != nil && known.proven
+	if !proven || c.ownConn() != nil {
+		p.adoptIdentity(c, key, nil, "SELECT", strconv.Itoa(n))
+		return
 	}
 	if id, ok := c.pool.identify(key); ok {
 		c.become(id)
@@ -215,6 +227,10 @@ func (p *redisProtocol) hello3(c *client, m *message) {
 	key := c.identityKey()
 	if h.version != 0 {
 		key.protocol = h.version
+	}
+	if key.protocol != c.version() && c.session != nil && len(c.session.subscriptions.ears) > 0 {
+		p.refuse(c, "ERR 'HELLO %d' while subscribed is not supported by nutmeg; UNSUBSCRIBE first", key.protocol)
+		return
 	}
 	version := strconv.Itoa(key.protocol)
 	then := func(response []byte) []byte {

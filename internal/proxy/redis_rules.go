@@ -101,15 +101,19 @@ func (r *commandRules) serverName(cmd *command.Command) string {
 	return r.names[cmd.Name]
 }
 
-// command appends a request that the proxy sends of its own accord, by the name that servers have for it.
-func (p *redisProtocol) command(dst []byte, words ...string) []byte {
-	name := words[0]
+// called returns what servers call a command that the proxy sends of its own accord.
+func (p *redisProtocol) called(name string) string {
 	if p.rules != nil {
 		if other, renamed := p.rules.names[strings.ToLower(name)]; renamed {
-			name = other
+			return other
 		}
 	}
-	dst = resp.AppendBulk(resp.AppendArray(dst, len(words)), name)
+	return name
+}
+
+// command appends a request that the proxy sends of its own accord, by the name that servers have for it.
+func (p *redisProtocol) command(dst []byte, words ...string) []byte {
+	dst = resp.AppendBulk(resp.AppendArray(dst, len(words)), p.called(words[0]))
 	for _, word := range words[1:] {
 		dst = resp.AppendBulk(dst, word)
 	}
@@ -118,29 +122,28 @@ func (p *redisProtocol) command(dst []byte, words ...string) []byte {
 
 // sendRenamed is sendCopy for a command that servers call something else.
 func (m *message) sendRenamed(s *serverConn) {
-	w := s.worker
-	w.scratch = resp.AppendBulk(resp.AppendArray(w.scratch[:0], len(m.args)), m.sendAs)
-	s.append(w.scratch)
+	s.append(m.renamedHead(s.worker))
 	m.sendRange(s, m.args[0].End+2, uint32(m.size()))
 }
 
-// moveTo moves the whole request to the end of a buffer.
-func (m *message) moveTo(w *worker, to *buffer.Buffer) {
-	chunks := &w.loop.Chunks
-	switch {
-	case m.sendAs != "":
-		w.scratch = resp.AppendBulk(resp.AppendArray(w.scratch[:0], len(m.args)), m.sendAs)
-		to.Append(chunks, w.scratch)
-		if rest := int(m.args[0].End) + 2; m.flat != nil {
-			to.Append(chunks, m.flat[rest:])
-		} else {
-			m.rope.CopyRangeFrom(&m.at, chunks, to, rest, m.size()-rest)
-		}
-	case m.flat != nil:
-		to.Append(chunks, m.flat)
-	default:
-		to.Take(chunks, m.rope)
+// renamedHead is what such a request begins with, up to its first argument. It is valid until the worker's scratch is used.
+func (m *message) renamedHead(w *worker) []byte {
+	w.scratch = resp.AppendBulk(resp.AppendArray(w.scratch[:0], len(m.args)), m.sendAs)
+	return w.scratch
+}
+
+// copyTo appends the whole request, as servers get it, to a buffer.
+func (m *message) copyTo(w *worker, to *buffer.Buffer) {
+	chunks, from := &w.loop.Chunks, 0
+	if m.sendAs != "" {
+		to.Append(chunks, m.renamedHead(w))
+		from = int(m.args[0].End) + 2
 	}
+	if m.flat != nil {
+		to.Append(chunks, m.flat[from:])
+		return
+	}
+	m.rope.CopyRangeFrom(&m.at, chunks, to, from, m.size()-from)
 }
 
 // nameFor returns what servers call the command.

@@ -88,8 +88,9 @@ func (p *redisProtocol) queueScript(c *client, m *message, cmd *command.Command)
 	if _, done, err := in.redis.parser.Parse(array, &in.redis.request); !done || err != nil {
 		return false // too large
 	}
-	m.flat, m.rope, m.args = array, nil, in.redis.request.Args
-	p.queueKeys(c, m, command.Lookup([]byte(as)))
+	eval := command.Lookup([]byte(as))
+	m.flat, m.rope, m.args, m.sendAs = array, nil, in.redis.request.Args, p.rules.serverName(eval)
+	p.queueKeys(c, m, eval)
 	return true
 }
 
@@ -112,15 +113,6 @@ func (w *worker) newEncore() *encore {
 func (w *worker) freeEncore(e *encore) {
 	e.request.Reset(&w.loop.Chunks)
 	w.freeEncores, e.next = e, w.freeEncores
-}
-
-// copyTo appends the whole request to b.
-func (m *message) copyTo(w *worker, b *buffer.Buffer) {
-	if m.flat != nil {
-		b.Append(&w.loop.Chunks, m.flat)
-		return
-	}
-	m.rope.CopyRangeFrom(&m.at, &w.loop.Chunks, b, 0, m.rope.Len())
 }
 
 var noScript = []byte("-NOSCRIPT ")

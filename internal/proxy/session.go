@@ -74,16 +74,27 @@ func (c *client) pin(sv *server) *serverConn {
 	return s.pinned
 }
 
+// ownConn is the connection of its own that the client's requests take while it watches keys, or has a transaction there; nil if it has none.
+func (c *client) ownConn() *serverConn {
+	if s := c.session; s != nil && s.pinned != nil && s.needs(s.pinned) {
+		return s.pinned
+	}
+	return nil
+}
+
 // needs reports whether a connection that has nothing in flight has state of the client's.
 func (s *session) needs(conn *serverConn) bool {
 	if conn.listens {
-		return s.subscriptions.any() && !conn.retired
+		return s.subscriptions.any()
 	}
 	return s.transaction.begun || s.transaction.watching
 }
 
 // engaged reports whether the client has state that nobody else can take over.
 func (s *session) engaged() bool {
+	if s == nil {
+		return false
+	}
 	return s.pinned != nil || s.transaction.open || s.transaction.broken || len(s.subscriptions.ears) > 0
 }
 
@@ -96,7 +107,7 @@ func (s *session) lost(c *client, conn *serverConn) {
 		return
 	}
 	s.subscriptions.forget(conn)
-	if s.subscriptions.any() {
+	if conn.heeded && s.subscriptions.any() {
 		c.overflowed = true // messages are lost from now on: the client has to know, and it does when it is closed
 		c.callBack()
 	}

@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"slices"
-
 	"nutmeg/internal/config"
 	"nutmeg/internal/evloop"
 	"nutmeg/internal/pool"
@@ -56,7 +54,6 @@ type protocol interface {
 // change takes over the settings of a generation, for a pool that is new or goes on. Counters of what goes on do, too.
 func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	before, renew := p.servers, p.conf != nil && dialedDifferently(p.conf, to.conf)
-	rehomes := p.conf != nil && p.conf.Routing != to.conf.Routing
 	p.conf, p.health, p.random, p.timeout = to.conf, to.health, to.health.Random(), int64(to.conf.Timeout)
 	if p.conf.Protocol == config.Redis {
 		p.protocol = newRedisProtocol(p.conf.RedisAuth, p.conf.RedisDB, to.rules)
@@ -88,12 +85,11 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 		if s.health != p.health {
 			s.end()
 		}
+		s.dedicated.settingsChanged()
 	}
+	p.rehome()
 	p.scheduleProbes()
 	p.shortenDeadlines()
-	if !slices.Equal(before, p.servers) || rehomes {
-		p.resubscribe()
-	}
 }
 
 // shortenDeadlines makes the time-out hold for what is in flight, too. Requests are answered in turn: one without a deadline,
@@ -120,13 +116,18 @@ func dialedDifferently(before, after *config.Pool) bool {
 func (p *workerPool) end() {
 	for c := p.worker.clients; c != nil; {
 		next := c.next
-		if c.pool == p {
+		switch {
+		case c.pool != p:
+		case c.blocked():
+			c.sayGoodbye(false) // nobody knows how long that would take
+		default:
 			c.leave()
 		}
 		c = next
 	}
 	for _, s := range p.servers {
 		s.end()
+		s.dedicated.settingsChanged()
 	}
 	p.endIdentities()
 }
