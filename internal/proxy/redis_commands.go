@@ -12,6 +12,10 @@ func (p *redisProtocol) resolve(c *client, m *message, known *command.Command) *
 	if known == nil {
 		known = p.lookup(m.Arg(0))
 	}
+	if known != nil && known.Flags.Has(command.OnlySentinel) { // no command of the servers of a pool
+		p.unknownCommand(c, m)
+		return nil
+	}
 	if known == nil {
 		if known, sendAs, settled = p.learned(c, m, m.Arg(0)); known == nil {
 			if !settled {
