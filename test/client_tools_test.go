@@ -213,19 +213,6 @@ func pieces(from io.Reader) <-chan string {
 	return read
 }
 
-// libmemcached's judge of servers that speak the text protocol.
-func TestMemccapable(t *testing.T) {
-	t.Parallel()
-	for _, servers := range []int{1, 3} {
-		n, _ := startCaches(t, servers, "")
-		output := tool{t: t, name: "memccapable", addr: n.Addr()}.run("-a")
-		passed := strings.Count(output, "[pass]")
-		if !strings.Contains(output, "All tests passed") || passed != 27 {
-			t.Errorf("%d servers: %d tests passed, want 27:\n%s", servers, passed, output)
-		}
-	}
-}
-
 // The small tools around memcached.
 func TestMemcachedTools(t *testing.T) {
 	t.Parallel()
