@@ -65,7 +65,7 @@ func (c *client) parse(data []byte, source input) {
 			return
 		}
 		data = data[c.pool.protocol.request(c, data, source):]
-		if d := c.worker.departure; d != nil && d.give == nil && c.cut == nil && source.whole != nil {
+		if d := c.worker.departure; d != nil && d.give == nil && c.cut == nil && source.whole != nil && !c.holding && !c.session.engaged() {
 			c.leave() // what else has just come is dropped
 		}
 	}
@@ -79,20 +79,30 @@ func (c *client) stall(rest []byte, source input) {
 	c.worker.store(&c.unparsed.Buffer, rest, source)
 	c.stalled = true
 	c.conn.NotifyFlushed(true)
-	if !c.blocked() {
+	if !c.mayWait() {
 		c.conn.Pause()
 	}
 }
 
-// blocked reports whether the client waits for a command that may take as long as it wants. It is read from meanwhile, so
-// that the proxy knows when it leaves.
+// blocked reports whether the client waits for a command that may take as long as it wants.
 func (c *client) blocked() bool { return c.session != nil && c.session.blocked }
 
 // hoard keeps more input of a client that is stalled and read from.
 func (c *client) hoard(data []byte, source input) {
 	c.worker.store(&c.unparsed.Buffer, data, source)
-	if c.unparsed.Len() > c.mark() || !c.blocked() {
+	if c.unparsed.Len() > c.mark() || !c.mayWait() {
 		c.conn.Pause()
+	}
+}
+
+// mayWait reports whether the client waits for what may take long: a command that blocks, or a connection of its own. It is read from
+// meanwhile, as far as its input can be kept, so that the proxy knows when it leaves.
+func (c *client) mayWait() bool { return c.blocked() || c.session != nil && c.session.queued != nil }
+
+// watchLeaving reads from the client again, if it began to wait after it had been stalled.
+func (c *client) watchLeaving() {
+	if c.stalled && c.unparsed != nil && c.unparsed.Len() <= c.mark() {
+		c.conn.Resume()
 	}
 }
 
@@ -135,11 +145,13 @@ func (c *client) resume() {
 		waiting.Discard(chunks, len(data))
 	}
 	switch {
-	case c.gone || c.leaving:
+	case c.gone:
+	case c.leaving:
+		c.leaveIfIdle() // a request that was held may have been the last
 	case c.stalled:
 		c.unparsed.Take(chunks, &waiting.Buffer)
 	default:
-		c.conn.NotifyFlushed(false)
+		c.conn.NotifyFlushed(c.deaf())
 		c.conn.Resume()
 		c.takeLeave()
 	}
@@ -164,6 +176,9 @@ func (c *client) EOF() {
 	if c.blocked() {
 		c.sayGoodbye(true) // as Redis does; what the command would take is for others
 		return
+	}
+	if c.holding {
+		c.callBack() // which may be a command that would block
 	}
 	c.leaveIfIdle()
 }

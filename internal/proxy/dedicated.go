@@ -1,6 +1,10 @@
 package proxy
 
-import "slices"
+import (
+	"slices"
+
+	"nutmeg/internal/resp"
+)
 
 // dedicated is a server's connections that are lent to one client each, while it has state of its own on the server: a
 // transaction, watched keys, a command that blocks, subscriptions. There are at most dedicated_connections of them; who
@@ -14,11 +18,13 @@ type dedicated struct {
 
 // take lends a connection to a client. It returns nil if the client has to wait: it is in the queue then.
 func (d *dedicated) take(c *client) *serverConn {
-	if len(d.queue) > 0 && d.queue[0] != c && d.open >= d.most() || len(d.idle) == 0 && d.open >= d.most() {
+	if len(d.queue) > 0 && d.queue[0] != c || len(d.idle) == 0 && d.open >= d.most() {
 		d.enqueue(c)
 		return nil
 	}
-	d.leaveQueue(c)
+	if c.session.queued != nil {
+		c.session.queued.leaveQueue(c)
+	}
 	conn := d.idleOf(c.identity())
 	if conn == nil {
 		if d.open >= d.most() {
@@ -61,6 +67,7 @@ func (d *dedicated) enqueue(c *client) {
 	d.queue = append(d.queue, c)
 	s, w := c.session, c.worker
 	s.queued = d
+	c.watchLeaving()
 	d.server.stats.DedicatedWaits++
 	if limit := int64(d.server.pool.conf.DedicatedTimeout); limit > 0 && s.held.deadline == 0 {
 		s.held.deadline = w.loop.Now() + limit
@@ -80,6 +87,13 @@ func (d *dedicated) leaveQueue(c *client) {
 func (d *dedicated) callNext() {
 	if len(d.queue) > 0 && (len(d.idle) > 0 || d.open < d.most()) {
 		d.queue[0].callBack()
+	}
+}
+
+// settingsChanged has all who wait look anew: there may be more connections now, or their keys belong to another server.
+func (d *dedicated) settingsChanged() {
+	for _, c := range d.queue {
+		c.callBack()
 	}
 }
 
@@ -104,24 +118,36 @@ func (d *dedicated) lost(conn *serverConn) {
 // giveBack ends the loan of a dedicated connection that has nothing in flight, unless its owner still needs it.
 func (s *serverConn) giveBack() {
 	c := s.owner
-	if c == nil || c.session.needs(s) {
+	if c == nil {
 		return
 	}
-	s.owner = nil
-	if s.listens {
-		c.session.subscriptions.forget(s)
-	} else {
-		c.session.pinned, c.session.blocked = nil, false
+	if !s.listens {
+		c.session.blocked = false
 	}
-	sv := s.server
-	if s.era != sv.era || sv.ended || s.listens {
+	if c.session.needs(s) {
+		return
+	}
+	if s.listens {
+		c.session.subscriptions.closeIdle()
+		c.takeLeave()
+		return
+	}
+	s.owner, c.session.pinned = nil, nil
+	if s.spent() {
 		s.close()
 		c.takeLeave()
 		return
 	}
-	w := s.worker
+	w, sv := s.worker, s.server
 	w.loop.Arm(&s.timer, w.loop.Now()+largeIdle, s)
 	sv.dedicated.idle = append(sv.dedicated.idle, s)
 	sv.dedicated.callNext()
 	c.takeLeave()
+}
+
+// spent reports whether a connection is of no use to another client. That is so also after an error: nobody knows whether a transaction that it
+// was about is over.
+func (s *serverConn) spent() bool {
+	sv := s.server
+	return s.era != sv.era || sv.ended || s.redis.Kind() == resp.SimpleError || sv.dedicated.open > sv.dedicated.most()
 }

@@ -25,6 +25,7 @@ const (
 	failureTimeout
 	failureOwn   // no failure: the proxy closed the connection because it wanted to
 	failureLocal // the proxy's own machine lacks something: that says nothing about the server
+	failureAsked // the server refuses what a client wants to be: likewise
 )
 
 func (f *failure) Error() string { return f.text }

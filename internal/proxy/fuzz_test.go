@@ -148,6 +148,12 @@ func answerFuzzMemcache(out []byte, request *memcache.Request, bytes []byte) []b
 			keys = append(keys, string(span.Of(bytes)))
 		}
 		return appendFuzzValues(out, keys)
+	case kind.Meta():
+		return answerFuzzMeta(out, request, bytes)
+	case kind == memcache.MetaNoop:
+		return append(out, "MN\r\n"...)
+	case kind == memcache.Stats:
+		return append(out, "STAT pid 1\r\nEND\r\n"...)
 	case kind.Storage():
 		return append(out, "STORED\r\n"...)
 	case kind == memcache.Incr, kind == memcache.Decr:

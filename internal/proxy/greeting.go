@@ -35,6 +35,16 @@ func (s *serverConn) begin() {
 	s.conn.SendBuffer(&s.waiting)
 }
 
+// refusalOf is the failure of a connection whose greeting is refused. What a client has made up, a password or a database, says
+// nothing about the server: whoever tries passwords must not have servers ejected.
+func (s *serverConn) refusalOf(answer, text []byte) *failure {
+	cause := &failure{text: string(text), verbatim: true}
+	if s.identity != nil && ailment(answer) == "" {
+		cause.kind = failureAsked
+	}
+	return cause
+}
+
 // maxGreeting bounds an answer of the greeting, which is OK or an error.
 const maxGreeting = 16 << 10
 
@@ -58,7 +68,7 @@ func (s *serverConn) greeted(piece []byte, done bool) {
 		s.worker.logServer(s.server, "server refused "+step.name, "response", string(refusal))
 		if step.essential {
 			s.conn.Close()
-			s.fail(&failure{text: string(refusal), verbatim: true})
+			s.fail(s.refusalOf(text, refusal))
 			return
 		}
 	}

@@ -24,6 +24,7 @@ func (c *client) hold(m *message) {
 	if m.rope == &h.rope {
 		return // it was held before
 	}
+	h.rope.Reset(&w.loop.Chunks) // it was held before, as another request that means the same
 	if m.rope != nil && m.flat == nil {
 		h.rope.Take(&w.loop.Chunks, m.rope)
 	} else {
@@ -66,9 +67,13 @@ func (c *client) retry() {
 	c.holding = false
 	m := &w.message
 	m.over(w, &h.rope)
-	m.args = h.args
+	m.args, m.sendAs = h.args, ""
 	c.pool.protocol.again(c, m)
-	if !c.holding {
-		h.drop(c)
+	if c.holding {
+		return
 	}
+	if s := c.session; s != nil && s.queued != nil {
+		s.queued.leaveQueue(c) // it turned out to need no connection of that server
+	}
+	h.drop(c)
 }

@@ -87,6 +87,7 @@ func (s *server) connFor(c *client, size int) *serverConn {
 	l := &s.lane
 	if c.session != nil {
 		if pinned := c.session.pinned; pinned != nil && pinned.server == s {
+			c.alone = false
 			return pinned
 		}
 		if id := c.session.identity; id != nil {

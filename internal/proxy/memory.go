@@ -161,6 +161,9 @@ func (c *client) holds() int {
 	if c.cut != nil {
 		n += c.cut.rope.Len()
 	}
+	if s := c.session; s != nil {
+		n += s.held.rope.Len() + s.transaction.early.Len()
+	}
 	return n
 }
 

@@ -161,7 +161,7 @@ func (w *worker) gather(c *client, in *intake, piece []byte, source input) *mess
 
 // over makes m the message that a rope holds.
 func (m *message) over(w *worker, rope *buffer.Buffer) {
-	m.flat, m.rope, m.at = nil, rope, buffer.Cursor{}
+	m.flat, m.rope, m.at, m.sendAs = nil, rope, buffer.Cursor{}, ""
 	if first := rope.First(); len(first.Bytes()) == rope.Len() {
 		m.flat = first.Bytes()
 	} else if rope.Len() <= flattenBytes {

@@ -16,13 +16,22 @@ func (p *redisProtocol) block(c *client, m *message, cmd *command.Command) {
 		p.forwardKeys(c, m, cmd)
 		return
 	}
-	if sv, _ := p.locate(c, m, cmd); sv != nil {
+	sv, _ := p.locate(c, m, cmd)
+	if sv = c.stay(sv); sv != nil {
 		p.blockOn(c, m, sv, wait)
 	}
 }
 
 func (p *redisProtocol) blockOn(c *client, m *message, sv *server, wait time.Duration) {
 	s := c.needSession()
+	switch {
+	case c.requests > 0:
+		c.hold(m)
+		return
+	case c.ended || c.leaving:
+		c.sayGoodbye(true) // it has left in the meantime: what the command would take is for others
+		return
+	}
 	if s.pinned != nil && s.needs(s.pinned) && s.pinned.server != sv {
 		p.refuse(c, "ERR cannot block on server %s while keys are watched on %s; EXEC or UNWATCH first",
 			printable([]byte(sv.conf.Name)), printable([]byte(s.pinned.server.conf.Name)))
@@ -35,6 +44,7 @@ func (p *redisProtocol) blockOn(c *client, m *message, sv *server, wait time.Dur
 	s.blocked = true
 	if r := c.forward(m, sv, 0); r != nil {
 		c.alone = true
+		c.watchLeaving()
 		conn.bePatient(r, wait)
 		return
 	}

@@ -12,29 +12,35 @@ import (
 // AUTH, SELECT and HELLO change a client's identity: which lanes its requests take. Whether servers accept the new one is
 // asked of one of them, on a connection that begins with it; the client goes on when the answer is there.
 
+// nobody is the user of an AUTH that names none.
+const nobody = "\x00"
+
 // greeting is what a connection with an identity begins with.
 func (p *redisProtocol) greeting(id *identity) ([]byte, []greeting) {
 	if id == nil {
 		return p.hello, p.steps
 	}
-	user, password := id.user, id.password
-	if user == "" {
-		user, password = "default", p.password
-	}
 	var hello []byte
 	var steps []greeting
 	say := func(essential bool, words ...string) {
-		hello = resp.AppendCommand(hello, words...)
+		hello = p.command(hello, words...)
 		steps = append(steps, greeting{name: words[0], essential: essential})
 	}
+	user, password := id.user, id.password
+	if user == "" {
+		user, password = nobody, p.password
+	}
+	logsIn := id.user != "" || password != ""
 	switch {
-	case id.protocol == 3 && password != "":
-		say(true, "HELLO", "3", "AUTH", user, password)
-	case id.protocol == 3:
+	case id.protocol == 3 && !logsIn:
 		say(true, "HELLO", "3")
-	case password != "" && user == "default":
+	case id.protocol == 3 && user == nobody:
+		say(true, "HELLO", "3", "AUTH", "default", password)
+	case id.protocol == 3:
+		say(true, "HELLO", "3", "AUTH", user, password)
+	case logsIn && user == nobody:
 		say(id.user != "", "AUTH", password) // servers before version 6 know no users
-	case password != "" || id.user != "":
+	case logsIn:
 		say(true, "AUTH", user, password)
 	}
 	if id.noTouch {
@@ -47,26 +53,34 @@ func (p *redisProtocol) greeting(id *identity) ([]byte, []greeting) {
 }
 
 // ask sends a request of a client to some server with an identity, and has the errand do the rest. If a server cannot be asked,
-// the next one is: a dead one must not keep clients out.
+// the next one is: a dead one must not keep clients out. A client that watches keys has its own connection asked.
 func (p *redisProtocol) ask(c *client, id *identity, do errand, words ...string) {
 	w := c.worker
-	request := resp.AppendCommand(nil, words...)
-	servers := c.pool.servers
+	request := p.command(nil, words...)
 	next, tried := 0, 0
 	if sv := c.pool.pick(placeholder); sv != nil {
 		next = sv.index
 	}
 	r := w.newRequest()
+	own := c.ownConn()
 	send := func() {
-		conn := servers[next].connOf(c, id)
+		conn := own
+		if conn == nil {
+			servers := c.pool.servers // a reload may have come since the last one was asked
+			conn = servers[next%len(servers)].connOf(c, id)
+		}
 		conn.append(request)
 		conn.enqueue(r, len(request))
-		next, tried = (next+1)%len(servers), tried+1
+		next, tried = next+1, tried+1
 	}
 	r.errand = func(response []byte, cause *failure) ([]byte, bool) {
-		if cause != nil && !cause.verbatim && tried < len(servers) && r.client != nil {
+		servers := c.pool.servers
+		if cause != nil && !cause.verbatim && own == nil && tried < len(servers) && !servers[0].ended && r.client != nil {
 			send()
 			return nil, true
+		}
+		if _, refused := resp.ErrorText(response); !refused && own != nil && !own.dead {
+			own.identity = id
 		}
 		return do(response, cause)
 	}
@@ -78,6 +92,10 @@ func (p *redisProtocol) ask(c *client, id *identity, do errand, words ...string)
 // adoptIdentity gives the client another identity as soon as a server has accepted it. Words are the request to ask one with; then,
 // which may be nil, is done when it has, and returns what the client gets instead of the server's response, nil for that.
 func (p *redisProtocol) adoptIdentity(c *client, key identityKey, then func(response []byte) []byte, words ...string) {
+	if words[0] != "SELECT" && c.ownConn() != nil && key != c.identityKey() {
+		p.refuse(c, "ERR '%s' while keys are watched is not supported by nutmeg; EXEC or UNWATCH first", words[0])
+		return
+	}
 	id, ok := c.pool.identify(key)
 	if !ok {
 		p.refuse(c, "ERR too many different databases and users are in use at a time")
@@ -86,9 +104,6 @@ func (p *redisProtocol) adoptIdentity(c *client, key identityKey, then func(resp
 	p.ask(c, id, func(response []byte, cause *failure) ([]byte, bool) {
 		if _, isError := resp.ErrorText(response); isError || cause != nil || c.gone {
 			c.pool.forgo(id)
-			if key.user != "" {
-				c.authenticated = p.password == "" // a wrong password takes the right away
-			}
 			return nil, false
 		}
 		if id != nil {
@@ -109,7 +124,7 @@ func (p *redisProtocol) auth(c *client, m *message) {
 		p.refuse(c, "ERR syntax error")
 		return
 	}
-	user := "default"
+	user := nobody
 	if m.Len() == 3 {
 		user = string(m.Arg(1))
 	}
@@ -119,9 +134,8 @@ func (p *redisProtocol) auth(c *client, m *message) {
 // login gives the client a user, and the rest of the key. Then is as for adoptIdentity; hello is "" for AUTH, else the protocol version
 // of a HELLO.
 func (p *redisProtocol) login(c *client, user, password string, key identityKey, then func([]byte) []byte, hello string) {
-	if user == "default" && p.password != "" {
+	if (user == "default" || user == nobody) && p.password != "" {
 		if subtle.ConstantTimeCompare([]byte(password), []byte(p.password)) != 1 {
-			c.authenticated = false
 			c.reply([]byte(resp.WrongPassword))
 			return
 		}
@@ -143,7 +157,7 @@ func (p *redisProtocol) login(c *client, user, password string, key identityKey,
 	switch {
 	case hello != "":
 		words = []string{"HELLO", hello}
-	case user == "default":
+	case user == nobody:
 		words = []string{"AUTH", password}
 	}
 	p.adoptIdentity(c, key, func(response []byte) []byte {
@@ -175,11 +189,11 @@ func (p *redisProtocol) selectDatabase(c *client, m *message) {
 		return
 	}
 	key.database = n
-	if known := c.pool.identities[key]; known == nil || !known.proven {
-		if key != c.pool.ownIdentity() {
-			p.adoptIdentity(c, key, nil, "SELECT", strconv.Itoa(n))
-			return
-		}
+	known := c.pool.identities[key]
+	proven := key == c.pool.ownIdentity() || known != nil && known.proven
+	if !proven || c.ownConn() != nil {
+		p.adoptIdentity(c, key, nil, "SELECT", strconv.Itoa(n))
+		return
 	}
 	if id, ok := c.pool.identify(key); ok {
 		c.become(id)
@@ -213,6 +227,10 @@ func (p *redisProtocol) hello3(c *client, m *message) {
 	key := c.identityKey()
 	if h.version != 0 {
 		key.protocol = h.version
+	}
+	if key.protocol != c.version() && c.session != nil && len(c.session.subscriptions.ears) > 0 {
+		p.refuse(c, "ERR 'HELLO %d' while subscribed is not supported by nutmeg; UNSUBSCRIBE first", key.protocol)
+		return
 	}
 	version := strconv.Itoa(key.protocol)
 	then := func(response []byte) []byte {

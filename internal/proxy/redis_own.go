@@ -145,10 +145,7 @@ func (p *workerPool) serverNames() string {
 
 // inner is the command that begins at an argument, its subcommand if it has some; nil if it is not known.
 func (p *redisProtocol) inner(m *message, at int) *command.Command {
-	cmd := command.Lookup(m.Arg(at))
-	if cmd == nil && p.rules != nil {
-		cmd = p.rules.find(m.Arg(at))
-	}
+	cmd := p.lookup(m.Arg(at))
 	if cmd != nil && len(cmd.Subcommands) > 0 && m.Len() > at+1 {
 		return cmd.Subcommand(m.Arg(at + 1))
 	}

@@ -12,12 +12,16 @@ func (p *redisProtocol) subscribe(c *client, m *message, of scope) {
 	s := &c.session.subscriptions
 	names := s.names[of]
 	if names == nil {
-		names = map[string]struct{}{}
+		names = map[string]bool{}
 		s.names[of] = names
 	}
 	for i := 1; i < m.Len(); i++ {
 		name := string(m.Arg(i))
-		names[name] = struct{}{}
+		if _, is := names[name]; !is {
+			names[name] = false
+			s.untold = append(s.untold, subscription{of, name})
+		}
+		s.pending++
 		p.confirm(c, of, scopes[of].subscribe, name)
 	}
 }
@@ -45,29 +49,56 @@ func (p *redisProtocol) confirm(c *client, of scope, word, name string) {
 	w := c.worker
 	s := &c.session.subscriptions
 	text := appendConfirmation(nil, c.version(), word, &name, s.count(of))
-	request := resp.AppendCommand(nil, word, name)
+	request := p.command(nil, word, name)
 	r := w.newRequest()
 	c.accept(r, len(request))
 	c.alone = true
 	homes := c.pool.homes(of, []byte(name))
 	left := len(homes)
+	refused, subscribing := false, word == scopes[of].subscribe
 	for _, sv := range homes {
+		conn := s.earOf(sv)
+		if conn == nil { // it is gone, and what was subscribed there with it
+			if left--; left == 0 {
+				w.answer(r, text)
+			}
+			continue // only when unsubscribing
+		}
 		part := w.newRequest()
 		part.errand = func(response []byte, _ *failure) ([]byte, bool) {
 			if _, isError := resp.ErrorText(response); isError {
 				text = append([]byte(nil), response...)
-				if word == scopes[of].subscribe {
-					delete(s.names[of], name)
-				}
+				refused = true
+			} else if subscribing {
+				conn.heeded = true
 			}
 			if left--; left == 0 {
+				if refused && subscribing {
+					p.takeBack(c, of, name, homes)
+				}
+				if subscribing {
+					s.settled()
+				}
 				w.answer(r, text)
 			}
 			return nil, false
 		}
-		conn := c.ear(sv)
 		conn.append(request)
 		conn.enqueue(part, len(request))
+	}
+}
+
+// takeBack ends a subscription that not all servers have taken. Those that have are told.
+func (p *redisProtocol) takeBack(c *client, of scope, name string, homes []*server) {
+	if c.gone {
+		return
+	}
+	s := &c.session.subscriptions
+	delete(s.names[of], name)
+	for _, sv := range homes {
+		if conn := s.earOf(sv); conn != nil && !conn.dead {
+			conn.sendSilently(p.command(nil, scopes[of].unsubscribe, name))
+		}
 	}
 }
 

@@ -134,7 +134,11 @@ func rowOf(cmd *command.Command) (row, bool) {
 // rowOfStranger is the row of a command that is not in the table: what its server, or the configuration, says of it decides.
 func rowOfStranger(cmd *command.Command) (row, bool) {
 	switch {
-	case len(cmd.Keys) > 0 || len(cmd.Subcommands) > 0 || cmd.Flags.Has(command.Blocking) || cmd.Flags.Has(command.PubSub):
+	case cmd.Flags.Has(command.Blocking) || cmd.Flags.Has(command.PubSub):
+		return row{act: actRefused, note: "it needs a connection of its own, and nutmeg does not know the command"}, true
+	case !cmd.KeysCertain():
+		return row{act: actOneServer, note: "its keys cannot be told from its arguments"}, true
+	case len(cmd.Keys) > 0 || len(cmd.Subcommands) > 0:
 		return row{}, false
 	case cmd.Request != command.RequestAllNodes && cmd.Request != command.RequestAllShards:
 		return row{act: actOneServer, note: "it has no key that tells its server"}, true

@@ -164,6 +164,10 @@ func (p *redisProtocol) queueKeys(c *client, m *message, cmd *command.Command) {
 		c.spoil()
 		return
 	}
+	if at == 0 {
+		p.queue(c, m, nil, nil)
+		return
+	}
 	p.queue(c, m, sv, m.Arg(at))
 }
 

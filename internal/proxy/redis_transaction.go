@@ -31,7 +31,7 @@ const (
 // lost says that the connection is gone.
 func (t *transaction) lost() {
 	t.failed = t.open
-	t.broken = t.watching
+	t.broken = t.broken || t.watching
 	t.begun, t.watching = false, false
 }
 
@@ -60,7 +60,7 @@ func (p *redisProtocol) watch(c *client, m *message, cmd *command.Command) {
 		return
 	}
 	sv, _ := p.locate(c, m, cmd)
-	if sv == nil || !p.sameShard(c, sv, m.Arg(1)) || !p.pin(c, m, sv) {
+	if sv = c.stay(sv); sv == nil || !p.sameShard(c, sv, m.Arg(1)) || !p.pin(c, m, sv) {
 		return
 	}
 	if !s.transaction.watching {
@@ -81,7 +81,15 @@ func (p *redisProtocol) unwatch(c *client, m *message) {
 		return
 	}
 	t.watching = false
-	c.forward(m, c.session.pinned.server, 0)
+	p.conclude(c, m, c.session.pinned)
+}
+
+// stay is the server that a client has state on, if a request may go to any one as well as to sv; else sv.
+func (c *client) stay(sv *server) *server {
+	if conn := c.ownConn(); conn != nil && sv != nil && c.pool.random {
+		return conn.server
+	}
+	return sv
 }
 
 // sameShard refuses a request for another server than that of the client's transaction.
@@ -108,6 +116,7 @@ func (p *redisProtocol) pin(c *client, m *message, sv *server) bool {
 // queue takes a request between MULTI and EXEC. Sv is the server of its keys, nil if it has none.
 func (p *redisProtocol) queue(c *client, m *message, sv *server, key []byte) {
 	t := &c.session.transaction
+	sv = c.stay(sv)
 	switch {
 	case t.failed && !t.begun && c.session.pinned == nil && t.count == 0 && sv == nil:
 		c.reply([]byte(queued)) // EXEC will fail, whatever it is
@@ -127,22 +136,22 @@ func (p *redisProtocol) queue(c *client, m *message, sv *server, key []byte) {
 	if t.key == "" {
 		t.key = string(key)
 	}
-	c.forward(m, sv, 0)
+	if c.forward(m, sv, 0) == nil {
+		c.spoil() // all or nothing
+	}
 }
 
 func (p *redisProtocol) queueEarly(c *client, m *message) {
 	t := &c.session.transaction
-	if t.early.Len()+m.size() > c.mark() {
-		c.spoil()
-		p.refuse(c, "ERR too much in a transaction before its first key (client_buffer)")
+	switch {
+	case t.early.Len()+m.size() > c.mark():
+		p.reject(c, "ERR too much in a transaction before its first key (client_buffer)")
+		return
+	case t.count >= c.pool.conf.Limits.ServerRequests:
+		p.reject(c, "ERR too much in a transaction before its first key (server_requests)")
 		return
 	}
-	chunks := &c.worker.loop.Chunks
-	if m.flat != nil {
-		t.early.Append(chunks, m.flat)
-	} else {
-		t.early.Take(chunks, m.rope)
-	}
+	m.copyTo(c.worker, &t.early)
 	t.count++
 	c.reply([]byte(queued))
 }
@@ -154,7 +163,7 @@ func (p *redisProtocol) begin(c *client) {
 		return
 	}
 	t.begun = true
-	conn.sendSilently([]byte("*1\r\n$5\r\nMULTI\r\n"))
+	p.tell(conn, "MULTI")
 	if t.count == 0 {
 		return
 	}
@@ -165,6 +174,13 @@ func (p *redisProtocol) begin(c *client) {
 		conn.enqueue(w.newRequest(), n)
 		n = 0
 	}
+}
+
+// tell sends a command without arguments, whose response nobody waits for.
+func (p *redisProtocol) tell(conn *serverConn, command string) {
+	w := conn.worker
+	w.scratch = p.command(w.scratch[:0], command)
+	conn.sendSilently(w.scratch)
 }
 
 // sendSilently sends a request of the proxy's own, whose response nobody waits for.
@@ -190,9 +206,8 @@ func (p *redisProtocol) exec(c *client, m *message) {
 		c.replyNullArray()
 	case t.begun || s.pinned != nil && t.watching:
 		p.begin(c)
-		sv := s.pinned.server
 		c.endTransaction()
-		c.forward(m, sv, 0)
+		p.conclude(c, m, s.pinned)
 	case t.count > 0: // without a key: any server will do
 		sv := c.pool.pick(placeholder)
 		if sv == nil {
@@ -205,7 +220,7 @@ func (p *redisProtocol) exec(c *client, m *message) {
 		}
 		p.begin(c)
 		c.endTransaction()
-		c.forward(m, sv, 0)
+		p.conclude(c, m, s.pinned)
 	default:
 		c.endTransaction()
 		c.reply([]byte("*0\r\n"))
@@ -220,13 +235,20 @@ func (p *redisProtocol) discard(c *client, m *message) {
 	}
 	t := &s.transaction
 	if t.begun && s.pinned != nil {
-		sv := s.pinned.server
 		c.endTransaction()
-		c.forward(m, sv, 0)
+		p.conclude(c, m, s.pinned)
 		return
 	}
 	p.abandon(c)
 	c.reply([]byte(resp.OK))
+}
+
+// conclude sends the request that ends what a client has on a connection of its own. If it is refused, what it would have ended must not
+// go to the next one who is lent the connection.
+func (p *redisProtocol) conclude(c *client, m *message, conn *serverConn) {
+	if c.forward(m, conn.server, 0) == nil {
+		conn.close()
+	}
 }
 
 // abandon ends a transaction without executing it.
@@ -236,9 +258,9 @@ func (p *redisProtocol) abandon(c *client) {
 	if conn := s.pinned; conn != nil {
 		switch {
 		case t.begun:
-			conn.sendSilently([]byte("*1\r\n$7\r\nDISCARD\r\n"))
+			p.tell(conn, "DISCARD")
 		case t.watching:
-			conn.sendSilently([]byte("*1\r\n$7\r\nUNWATCH\r\n"))
+			p.tell(conn, "UNWATCH")
 		}
 	}
 	c.endTransaction()

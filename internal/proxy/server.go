@@ -25,7 +25,8 @@ type server struct {
 	era     int          // of the lanes: later ones of the pool have larger ones
 	ended   bool         // not in the configuration any more
 
-	dedicated dedicated
+	dedicated  dedicated
+	unanswered unanswered // question about a dialect
 
 	loggedAt   int64 // when a failure was last logged
 	suppressed int   // failures since then that were not
@@ -130,7 +131,7 @@ func (s *server) count(cause *failure, connected bool) {
 		s.stats.EOF++
 	case failureTimeout:
 		s.stats.TimedOut++
-	case failureOwn:
+	case failureOwn, failureAsked:
 	default:
 		s.stats.Err++
 	}

@@ -22,6 +22,7 @@ type serverConn struct {
 	identity *identity // what it begins with; nil is the pool's own
 	owner    *client   // of a dedicated connection: who has it; nil while nobody does
 	listens  bool      // has subscriptions, or had
+	heeded   bool      // listens, and the server has confirmed one
 	pushes   bool      // the server may send what is no response
 
 	previous, next *serverConn // the worker's connections
@@ -42,6 +43,9 @@ type serverConn struct {
 	memcache struct {
 		parser   memcache.ResponseParser
 		response memcache.Response
+		dialect  dialect
+		errors   uint8 // of the answer to the question about it, so far
+		skipped  bool  // what that question has for a value was one
 	}
 
 	greeting     []greeting // what the server has still to answer before requests may be sent
@@ -79,7 +83,7 @@ func (s *serverConn) enqueue(r *request, n int) {
 	r.end = s.appended
 	if timeout := s.server.pool.timeout; timeout > 0 {
 		r.deadline = s.worker.loop.Now() + timeout
-		if !s.timer.Armed() || s.large && s.queue.oldest == nil {
+		if !s.timer.Armed() || (s.large || s.slot == slotDedicated) && s.queue.oldest == nil && s.connected {
 			s.worker.loop.Arm(&s.timer, r.deadline, s)
 		}
 	}
@@ -110,10 +114,15 @@ func (s *serverConn) Expired() {
 		}
 		return
 	}
-	if oldest.deadline == 0 {
+	late := oldest.deadline != 0 && oldest.deadline <= s.worker.loop.Now()
+	switch {
+	case oldest.patient && (!s.connected || len(s.greeting) > 0): // it may take long when the server has it, not before
+	case oldest.deadline == 0:
 		return
-	}
-	if oldest.deadline > s.worker.loop.Now() {
+	case s.listens && s.owner.deaf():
+		s.worker.loop.Arm(&s.timer, s.worker.loop.Now()+max(s.server.pool.timeout, minSweep), s) // it is the client that keeps it waiting
+		return
+	case !late:
 		s.worker.loop.Arm(&s.timer, oldest.deadline, s)
 		return
 	}
@@ -248,6 +257,9 @@ func (s *serverConn) fail(cause *failure) {
 	}
 	s.dead = true
 	w, sv := s.worker, s.server
+	if s.memcache.dialect == dialectAsked {
+		sv.unanswered = unanswered{cause: cause, at: w.loop.Now()}
+	}
 	w.loop.Disarm(&s.timer)
 	s.waiting.Reset(s.chunks())
 	s.heard.Reset(s.chunks())
@@ -273,7 +285,7 @@ func (s *serverConn) fail(cause *failure) {
 		w.dropResponse(r)
 		w.refuse(r, sv.pool, cause)
 	}
-	if cause == failShutdown || cause == failRetired {
+	if cause == failShutdown || cause == failRetired || cause.kind == failureAsked {
 		return
 	}
 	if pending == 0 && s.connected && cause.kind != failureTimeout {

@@ -74,6 +74,14 @@ func (c *client) pin(sv *server) *serverConn {
 	return s.pinned
 }
 
+// ownConn is the connection of its own that the client's requests take while it watches keys, or has a transaction there; nil if it has none.
+func (c *client) ownConn() *serverConn {
+	if s := c.session; s != nil && s.pinned != nil && s.needs(s.pinned) {
+		return s.pinned
+	}
+	return nil
+}
+
 // needs reports whether a connection that has nothing in flight has state of the client's.
 func (s *session) needs(conn *serverConn) bool {
 	if conn.listens {
@@ -84,6 +92,9 @@ func (s *session) needs(conn *serverConn) bool {
 
 // engaged reports whether the client has state that nobody else can take over.
 func (s *session) engaged() bool {
+	if s == nil {
+		return false
+	}
 	return s.pinned != nil || s.transaction.open || s.transaction.broken || len(s.subscriptions.ears) > 0
 }
 
@@ -96,7 +107,7 @@ func (s *session) lost(c *client, conn *serverConn) {
 		return
 	}
 	s.subscriptions.forget(conn)
-	if s.subscriptions.any() {
+	if conn.heeded && s.subscriptions.any() {
 		c.overflowed = true // messages are lost from now on: the client has to know, and it does when it is closed
 		c.callBack()
 	}

@@ -91,12 +91,35 @@ func checkEmpty(proxy *Proxy, fail func(format string, args ...any)) {
 			fail("worker %d uses %d bytes and %d requests for nobody", i, used, w.requests)
 		}
 		checkCounters(i, w, fail)
+		checkLanes(i, w, fail)
 	}
 	for i := range proxy.workers[0].generation.pools {
 		sp := &proxy.workers[0].generation.pools[i]
 		if n := sp.census.clients.Load(); n != 0 {
 			fail("pool %s counts %d clients", sp.conf.Name, n)
 		}
+	}
+}
+
+// checkLanes: nobody has an identity, a connection of its own, or a place in a queue.
+func checkLanes(i int, w *worker, fail func(format string, args ...any)) {
+	for _, p := range w.pools {
+		if n := len(p.identities); n > 0 {
+			fail("worker %d keeps %d identities of %s for nobody", i, n, p.name())
+		}
+		for _, sv := range p.servers {
+			for _, l := range sv.lanes {
+				if l != nil {
+					fail("worker %d keeps a lane to %s for nobody", i, sv.conf.Name)
+				}
+			}
+			if d := &sv.dedicated; d.open != 0 || len(d.idle) > 0 || len(d.queue) > 0 {
+				fail("worker %d has %d dedicated connections to %s, %d of them idle, and %d clients wait for one", i, d.open, sv.conf.Name, len(d.idle), len(d.queue))
+			}
+		}
+	}
+	if len(w.resuming) > 0 || w.relieved != nil {
+		fail("worker %d has %d clients to look at", i, len(w.resuming))
 	}
 }
 

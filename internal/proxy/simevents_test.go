@@ -20,7 +20,13 @@ func (s *simulation) operate(p *simPool, change func(*simPool, *rand.Rand)) {
 	case oneIn(r, 4):
 		s.upgrade()
 	default:
+		loose, listens := p.loose, p.listens
+		p.loose = false
 		change(p, r)
+		if s.actors != nil && (p.loose || p.listens != listens) {
+			s.actors.changes[p] = int64(s.Now() + 50*time.Millisecond) // until workers and clients know
+		}
+		p.loose = p.loose || loose
 		s.reload(p)
 	}
 }

@@ -177,6 +177,9 @@ func (s *simulation) stray() {
 	if !s.isQuiet(p, i) {
 		return
 	}
+	if s.actors != nil {
+		s.actors.strays[p] = int64(s.Now())
+	}
 	for _, c := range p.servers[i].conns {
 		if c.mute || c.timed || c.midway || c.fate != fateNone {
 			continue

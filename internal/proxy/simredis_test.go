@@ -40,12 +40,19 @@ type redisSession struct {
 	bytes   []byte // of a request that has come in part
 	args    [][]byte
 	known   bool // the password was given
+	inExec  bool
+	later   []byte // what came while the connection was blocked
+	state   redisState
 }
 
 func (redisLanguage) newSession() executor { return &redisSession{} }
 
 func (c *redisSession) feed(s *simServer, data, out []byte) ([]byte, error) {
 	for len(data) > 0 {
+		if c.state.blocked != nil {
+			c.later = append(c.later, data...)
+			break
+		}
 		n, done, err := c.parser.Parse(data, &c.request)
 		if err != nil {
 			return out, err
@@ -75,16 +82,40 @@ func (c *redisSession) execute(s *simServer, out []byte) []byte {
 	name := string(bytes.ToLower(c.args[0]))
 	switch {
 	case name == "auth":
-		c.known = string(c.args[1]) == s.password
+		c.known = string(c.args[len(c.args)-1]) == s.password
+		if !c.known {
+			return resp.AppendError(out, "WRONGPASS invalid username-password pair or user is disabled.")
+		}
 		return append(out, resp.OK...)
+	case name == "hello":
+		return c.hello(s, out)
 	case s.password != "" && !c.known:
 		s.fail("server %s was sent %s before the password", s.name, name)
-	case name == "select":
-		return append(out, resp.OK...)
-	case s.unwell:
+	case s.unwell && name != "select":
+		c.state.dirty = c.state.multi && name != "discard"
+		if name == "exec" && c.state.multi {
+			c.endMulti()
+			return resp.AppendError(out, "EXECABORT Transaction discarded because of: "+unwellRedis)
+		}
 		return resp.AppendError(out, unwellRedis)
+	case c.queues(name):
+		return c.queue(out)
+	}
+	return c.command(s, name, out)
+}
+
+// command executes a command that may be executed.
+func (c *redisSession) command(s *simServer, name string, out []byte) []byte {
+	for _, execute := range [...]func(*simServer, string, []byte) ([]byte, bool){c.stateful, c.list, c.listening} {
+		if after, ok := execute(s, name, out); ok {
+			return after
+		}
 	}
 	switch name {
+	case "echo":
+		return resp.AppendBulk(out, c.args[1])
+	case "ping":
+		return append(out, resp.Pong...)
 	case "get":
 		return c.get(s, out, c.args[1], nil)
 	case "getex":
@@ -106,7 +137,7 @@ func (c *redisSession) execute(s *simServer, out []byte) []byte {
 		return c.count(s, out, name == "del")
 	case "keys":
 		s.doEverywhere(c.args[1])
-		return resp.AppendBulk(resp.AppendArray(out, 1), append(append(c.args[1][:len(c.args[1]):len(c.args[1])], '@'), s.name...))
+		return resp.AppendBulk(resp.AppendArray(out, 1), append(append(slices.Clip(c.args[1]), '@'), s.name...))
 	case "scan":
 		s.do(c.args[3], noKey)
 		own := fmt.Sprint(s.cursor())
@@ -127,13 +158,13 @@ func (c *redisSession) execute(s *simServer, out []byte) []byte {
 	return resp.AppendError(out, "ERR simulated server does not know "+name)
 }
 
-func (*redisSession) get(s *simServer, out, key, token []byte) []byte {
+func (c *redisSession) get(s *simServer, out, key, token []byte) []byte {
 	n, ok := parseKey(key)
 	if !ok {
-		if v, there := s.data[string(key)]; there {
+		if v, there := s.data[c.state.place(key)]; there {
 			return resp.AppendBulk(out, v)
 		}
-		return append(out, "$-1\r\n"...)
+		return c.null(out, "$-1\r\n")
 	}
 	s.scratch = s.scratch[:0]
 	if token != nil {
@@ -147,10 +178,14 @@ func (*redisSession) get(s *simServer, out, key, token []byte) []byte {
 	return resp.AppendBulk(out, s.scratch)
 }
 
-func (*redisSession) set(s *simServer, out, key, value []byte) []byte {
+func (c *redisSession) set(s *simServer, out, key, value []byte) []byte {
 	n, ok := parseKey(key)
 	if !ok {
-		s.data[string(key)] = string(value)
+		if len(value) > 0 && value[0] == 'w' && !c.inExec {
+			s.fail("server %s was sent %q outside of its transaction", s.name, value)
+		}
+		s.data[c.state.place(key)] = string(value)
+		s.touch(c.state.place(key))
 		return append(out, "+OK\r\n"...)
 	}
 	s.write(n, value)
@@ -159,7 +194,7 @@ func (*redisSession) set(s *simServer, out, key, value []byte) []byte {
 }
 
 // element appends what MGET says of a key.
-func (*redisSession) element(s *simServer, out, key []byte) []byte {
+func (c *redisSession) element(s *simServer, out, key []byte) []byte {
 	if _, ok := parseToken(key); ok {
 		s.do(key, noKey)
 		return resp.AppendBulk(out, key)
@@ -167,7 +202,7 @@ func (*redisSession) element(s *simServer, out, key []byte) []byte {
 	var ok bool
 	if n, mine := parseKey(key); !mine {
 		var v string
-		v, ok = s.data[string(key)]
+		v, ok = s.data[c.state.place(key)]
 		s.scratch = append(s.scratch[:0], v...)
 	} else if l := s.books(n.client); l != nil {
 		number := s.written[n]
@@ -177,7 +212,7 @@ func (*redisSession) element(s *simServer, out, key []byte) []byte {
 		}
 	}
 	if !ok {
-		return append(out, "$-1\r\n"...)
+		return c.null(out, "$-1\r\n")
 	}
 	return resp.AppendBulk(out, s.scratch)
 }
@@ -200,11 +235,13 @@ func (c *redisSession) count(s *simServer, out []byte, remove bool) []byte {
 			}
 			continue
 		}
-		if _, there := s.data[string(key)]; there {
+		place := c.state.place(key)
+		if _, there := s.data[place]; there {
 			n++
 		}
 		if remove {
-			delete(s.data, string(key))
+			delete(s.data, place)
+			s.touch(place)
 		}
 	}
 	return resp.AppendInteger(out, n)

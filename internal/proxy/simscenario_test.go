@@ -39,6 +39,7 @@ type simPool struct {
 	settings    string // that stay as they are
 	limits      string // settings that reloads change
 	password    string
+	database    int // redis_db
 	ejects      bool
 	preconnects bool          // or did before
 	roomy       bool          // has no small limits, and never had
@@ -197,7 +198,8 @@ func drawPool(w *sim.World, index int) *simPool {
 		set("redis_auth", p.password)
 	}
 	if _, ok := p.language.(redisLanguage); ok && oneIn(r, 3) {
-		set("redis_db", 1+r.IntN(3))
+		p.database = 1 + r.IntN(3)
+		set("redis_db", p.database)
 	}
 	p.settings = text.String()
 	p.listens = p.listen

@@ -28,6 +28,7 @@ type simServer struct {
 	whole    bool          // sends what it has to say in one piece
 	requests int           // that it has answered
 	scratch  []byte
+	store    simStore // of a Redis server
 }
 
 // books finds the ledger of a client, nil if there is none that may talk to this server.
@@ -49,6 +50,10 @@ func newSimServer(w *sim.World, name, address string, l language, fail func(stri
 func (s *simServer) forget() {
 	clear(s.written)
 	clear(s.data)
+	for place := range s.store.lists {
+		s.touch(place)
+	}
+	clear(s.store.lists)
 }
 
 // simSession is the server's side of one connection.
@@ -86,7 +91,7 @@ func (s *simServer) accepted(p *sim.Peer) {
 	c := &simSession{server: s, peer: p, parser: s.language.newSession()}
 	c.tell = c.deliver
 	p.OnData = func(_ *sim.Peer, data []byte) { c.received(data) }
-	p.OnClose = func(p *sim.Peer, _ error) { p.Close() }
+	c.bind()
 	kept := s.conns[:0]
 	for _, other := range s.conns {
 		if !other.peer.Closed() || other.stalled {
@@ -94,6 +99,36 @@ func (s *simServer) accepted(p *sim.Peer) {
 		}
 	}
 	s.conns = append(kept, c)
+}
+
+// keeper is an executor that keeps state for its connection.
+type keeper interface {
+	attach(*simSession)
+	closed(*simServer)
+}
+
+// bind has the executor know its connection.
+func (c *simSession) bind() {
+	k, ok := c.parser.(keeper)
+	if ok {
+		k.attach(c)
+	}
+	c.peer.OnClose = func(p *sim.Peer, _ error) {
+		if ok {
+			k.closed(c.server)
+		}
+		p.Close()
+	}
+}
+
+// say sends what nobody asked for at this moment.
+func (c *simSession) say(text []byte) {
+	if c.mute || c.peer.Closed() {
+		return
+	}
+	c.out = append(c.out, text...)
+	c.free = max(c.free, int64(c.server.world.Now()))
+	c.schedule()
 }
 
 func (c *simSession) received(data []byte) {

@@ -35,6 +35,7 @@ type simulation struct {
 	until     time.Duration // how long clients of the round begin to send
 	starving  int64         // until then the proxy may be late to accept clients
 	mending   bool          // all faults of the round are over
+	actors    *actors       // nil: there are none
 	count     simCount
 }
 
@@ -66,6 +67,9 @@ func (s *simulation) fail(format string, args ...any) {
 func newSimulation(seed uint64, change func(*scenario)) (*simulation, error) {
 	w := sim.New(seed)
 	s := &simulation{World: w, scenario: drawScenario(w)}
+	if stateful(seed) {
+		s.actors = s.newActors(seed)
+	}
 	if change != nil {
 		change(s.scenario)
 	}
@@ -95,6 +99,9 @@ func (s *simulation) startServers(p *simPool) {
 				return &s.clients[i].ledger
 			}
 			return nil
+		}
+		if s.actors != nil {
+			v.store.log = s
 		}
 		p.servers = append(p.servers, v)
 	}
@@ -135,6 +142,7 @@ func (s *simulation) plan() {
 	if s.drains {
 		s.After(time.Duration(r.Int64N(int64(s.span))), s.drain)
 	}
+	s.cast()
 	s.After(s.span, s.end)
 }
 
@@ -208,6 +216,7 @@ func (s *simulation) end() {
 			c.leave(c.Reset)
 		}
 	}
+	s.dismiss()
 }
 
 // patience is how long after the end the last response may take.
@@ -253,6 +262,7 @@ func (s *simulation) round() error {
 			c.leave(c.Close)
 		}
 	}
+	s.curtain()
 	if err = s.verdict(s.RunFor(s.loops, rest)); err != nil {
 		return err
 	}
@@ -272,7 +282,7 @@ func (s *simulation) satisfied() bool {
 			return false
 		}
 	}
-	return true
+	return s.actorsAtRest()
 }
 
 func (s *simulation) verdict(err error) error {
@@ -291,6 +301,19 @@ func (s *simulation) waiting() (text string) {
 		if !c.gone && c.flight > 0 {
 			text += fmt.Sprintf("client %d of pool%d waits for %d responses, the oldest for a request of kind %d sent at %v\n",
 				c.client, c.pool.index, c.flight, c.ops[c.first].kind, time.Duration(c.ops[c.first].sentAt))
+		}
+	}
+	return text + s.waitingActors()
+}
+
+func (s *simulation) waitingActors() (text string) {
+	if s.actors == nil {
+		return ""
+	}
+	for _, c := range s.actors.all {
+		if !c.gone() && len(c.due) > 0 {
+			text += fmt.Sprintf("actor %d of pool%d waits for %d responses, the first to %s sent at %v\n",
+				c.id, c.pool.index, len(c.due), c.due[0].what, time.Duration(c.due[0].sentAt))
 		}
 	}
 	return text

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"slices"
+	"strconv"
 
 	"nutmeg/internal/resp"
 )
@@ -12,9 +13,64 @@ import (
 // A channel is at home on one server, that of the channel's name: there it is published and subscribed, so each message comes once. Patterns
 // are subscribed on all servers, and so are the channels on which servers tell of their keys, as each tells of its own only.
 type subscriptions struct {
-	names [numScopes]map[string]struct{}
+	names [numScopes]map[string]bool // true when the client has been told
 	ears  []*serverConn
 	deaf  bool // nothing is read from ears: the client does not read either
+
+	untold  []subscription // of the request to subscribe that is in flight
+	pending int            // of these: on how many servers have still to agree
+}
+
+// subscription is one that a client has asked for.
+type subscription struct {
+	of   scope
+	name string
+}
+
+// settled says that all servers have answered for one of the request in flight. When that is so for the last, the client is told of all.
+func (s *subscriptions) settled() {
+	if s.pending--; s.pending > 0 {
+		return
+	}
+	for _, u := range s.untold {
+		if _, is := s.names[u.of][u.name]; is {
+			s.names[u.of][u.name] = true
+		}
+	}
+	s.untold = nil
+}
+
+// tooEarly reports whether a message is for a subscription that the client has not been told of yet: servers agree one after the other.
+func (s *subscriptions) tooEarly(message []byte) bool {
+	word, rest, _ := cutBulk(message)
+	name, _, _ := cutBulk(rest)
+	told, is := s.names[scopeOf(word)][string(name)]
+	return is && !told
+}
+
+// scopeOf is the scope of a message, by its first word.
+func scopeOf(word []byte) scope {
+	switch word[0] {
+	case 'p':
+		return scopePattern
+	case 's':
+		return scopeShard
+	}
+	return scopeChannel
+}
+
+// cutBulk finds the first bulk string of an array or a push.
+func cutBulk(text []byte) (value, rest []byte, ok bool) {
+	at := bytes.IndexByte(text, '$')
+	if at < 0 {
+		return nil, nil, false
+	}
+	head, rest, _ := bytes.Cut(text[at+1:], []byte("\r\n"))
+	n, err := strconv.Atoi(string(head))
+	if err != nil || n < 0 || len(rest) < n+2 {
+		return nil, nil, false
+	}
+	return rest[:n], rest[n+2:], true
 }
 
 // scope is a name space of subscriptions.
@@ -50,10 +106,8 @@ func (c *client) subscribed() bool { return c.session != nil && c.session.subscr
 // ear returns the connection by which the client hears a server; nil if it has to wait for one.
 func (c *client) ear(sv *server) *serverConn {
 	s := &c.needSession().subscriptions
-	for _, conn := range s.ears {
-		if conn.server == sv {
-			return conn
-		}
+	if conn := s.earOf(sv); conn != nil {
+		return conn
 	}
 	conn := sv.dedicated.take(c)
 	if conn != nil {
@@ -80,6 +134,59 @@ func (s *subscriptions) closeEars() {
 	}
 	s.deaf = false
 }
+
+// closeIdle ends the connections that wait for nothing any more, when nothing is subscribed.
+func (s *subscriptions) closeIdle() {
+	if s.any() {
+		return
+	}
+	for _, conn := range slices.Clone(s.ears) {
+		if conn.queue.oldest == nil {
+			s.forget(conn)
+			conn.release()
+		}
+	}
+	if len(s.ears) == 0 {
+		s.deaf = false
+	}
+}
+
+// earOf is the connection by which the client hears a server, nil if it does not.
+func (s *subscriptions) earOf(sv *server) *serverConn {
+	for _, conn := range s.ears {
+		if conn.server == sv {
+			return conn
+		}
+	}
+	return nil
+}
+
+// rehome closes clients that would miss messages from now on, because what they are subscribed to is at home on other servers than before.
+func (p *workerPool) rehome() {
+	for c := p.worker.clients; c != nil; c = c.next {
+		if c.pool == p && c.session != nil && !c.session.subscriptions.athome(p) {
+			c.overflowed = true
+			c.callBack()
+		}
+	}
+}
+
+// athome reports whether everything is subscribed where it is at home.
+func (s *subscriptions) athome(p *workerPool) bool {
+	for of, names := range s.names {
+		for name := range names {
+			for _, sv := range p.homes(scope(of), []byte(name)) {
+				if s.earOf(sv) == nil {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// deaf reports whether the client does not read the messages that it has subscribed to.
+func (c *client) deaf() bool { return c != nil && c.session != nil && c.session.subscriptions.deaf }
 
 // home is the server of a channel. Unlike a key's it does not change while servers are ejected: subscribers would not know.
 func (p *workerPool) home(channel []byte) *server {
@@ -117,11 +224,13 @@ func (s *serverConn) overheard(piece []byte, done bool, source input) bool {
 		c.hear(s)
 	case s.queue.oldest != nil && !isMessage(start):
 		r := s.queue.oldest
-		if r.kept() {
-			r.response.Take(s.chunks(), &s.heard)
-			r.collect(n)
+		if !r.kept() {
+			s.responded(start)
+			s.heard.Reset(s.chunks())
+			break
 		}
-		s.heard.Reset(s.chunks())
+		r.response.Take(s.chunks(), &s.heard)
+		r.collect(n)
 		s.responded(nil)
 	default:
 		s.heard.Reset(s.chunks())
@@ -131,15 +240,10 @@ func (s *serverConn) overheard(piece []byte, done bool, source input) bool {
 
 // isMessage reports whether what a server sends to a subscriber is a message, by how it begins.
 func isMessage(start []byte) bool {
-	_, rest, ok := bytes.Cut(start, []byte("\r\n$"))
+	word, _, ok := cutBulk(start)
 	if !ok {
 		return false
 	}
-	_, rest, ok = bytes.Cut(rest, []byte("\r\n"))
-	if !ok {
-		return false
-	}
-	word, _, _ := bytes.Cut(rest, []byte("\r\n"))
 	switch string(word) {
 	case "message", "pmessage", "smessage":
 		return true
@@ -150,9 +254,13 @@ func isMessage(start []byte) bool {
 // hear gives the client a message. One that does not read is not listened for: the server's own limit for that holds then.
 func (c *client) hear(conn *serverConn) {
 	s := &c.session.subscriptions
+	if n := conn.heard.Len(); s.pending > 0 && s.tooEarly(conn.heard.View(0, n, c.worker.shortScratch(n))) {
+		conn.heard.Reset(conn.chunks())
+		return
+	}
 	c.conn.SendBuffer(&conn.heard)
 	c.lastActive = c.worker.loop.Now()
-	if c.conn.Unsent() > c.mark() && !s.deaf {
+	if c.conn.Unsent() > c.mark() { // also if it was so before: a connection may be new
 		s.deaf = true
 		c.conn.NotifyFlushed(true)
 		for _, ear := range s.ears {

@@ -73,12 +73,13 @@ func (c *client) expire(now int64) (next int64) {
 	if at := c.expireHeld(now); at > 0 {
 		next = at
 	}
+	if c.leaving {
+		return next
+	}
 	if c.cut != nil && idle > 0 {
 		next = min(next, now+idle) // it may be idle behind its request, which nothing else will tell of
 	}
 	switch {
-	case c.leaving:
-		return math.MaxInt64
 	case c.cut != nil && timeout > 0:
 		if c.stalled {
 			c.cut.since = now // it is the proxy that does not read

@@ -85,7 +85,9 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 		if s.health != p.health {
 			s.end()
 		}
+		s.dedicated.settingsChanged()
 	}
+	p.rehome()
 	p.scheduleProbes()
 	p.shortenDeadlines()
 }
@@ -114,13 +116,18 @@ func dialedDifferently(before, after *config.Pool) bool {
 func (p *workerPool) end() {
 	for c := p.worker.clients; c != nil; {
 		next := c.next
-		if c.pool == p {
+		switch {
+		case c.pool != p:
+		case c.blocked():
+			c.sayGoodbye(false) // nobody knows how long that would take
+		default:
 			c.leave()
 		}
 		c = next
 	}
 	for _, s := range p.servers {
 		s.end()
+		s.dedicated.settingsChanged()
 	}
 	p.endIdentities()
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"nutmeg/internal/command"
+	"nutmeg/internal/proxy"
 )
 
 const pageFile = "../../docs/commands.md"
@@ -21,9 +22,14 @@ type row struct {
 	note string
 }
 
-// redisRows are the engine's words for what it does. Until the engine exports its table there are none, and the page tells
-// only where the keys are.
-var redisRows func() []row
+// redisRows are the engine's own words for what it does.
+func redisRows() map[string]row {
+	rows := map[string]row{}
+	for _, r := range proxy.Commands() {
+		rows[r.Name] = row{name: strings.ToUpper(r.Name), one: r.One, many: r.Many, note: r.Note}
+	}
+	return rows
+}
 
 // TestCommandsPage holds docs/commands.md to the engine's table and to the cases. UPDATE_GOLDEN=1 writes the page; make
 // conformance does.
@@ -39,6 +45,12 @@ func TestCommandsPage(t *testing.T) {
 	memcached, err := readRows("testdata/memcache-commands.txt")
 	if err != nil {
 		t.Fatal(err)
+	}
+	counts := countRedis(redis)
+	for name := range redisRows() {
+		if counts[name] == 0 && !strings.HasPrefix(name, "sentinel|") {
+			t.Errorf("no case has the command %s; write one in testdata/redis", name)
+		}
 	}
 	page := commandsPage(redis, text, memcached)
 	if os.Getenv("UPDATE_GOLDEN") != "" {
@@ -73,13 +85,7 @@ func readRows(file string) (all []row, err error) {
 func commandsPage(redis []*testCase, text []*textCase, memcached []row) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, pageHead, len(redis), len(text))
-	counts := countRedis(redis)
-	rows := map[string]row{}
-	if redisRows != nil {
-		for _, r := range redisRows() {
-			rows[r.name] = r
-		}
-	}
+	counts, rows := countRedis(redis), redisRows()
 	for _, group := range groups() {
 		fmt.Fprintf(&b, "\n### %s\n\n", strings.ReplaceAll(group.String(), "_", " "))
 		writeHead(&b)
@@ -87,10 +93,11 @@ func commandsPage(redis []*testCase, text []*textCase, memcached []row) []byte {
 			if cmd.Group != group {
 				continue
 			}
-			writeRow(&b, redisRow(cmd, rows), counts[cmd.Name])
+			writeRow(&b, rows[cmd.Name], counts[cmd.Name])
 			for i := range cmd.Subcommands {
-				sub := &cmd.Subcommands[i]
-				writeRow(&b, redisRow(sub, rows), counts[sub.Name])
+				if sub := &cmd.Subcommands[i]; !sub.Flags.Has(command.OnlySentinel) {
+					writeRow(&b, rows[sub.Name], counts[sub.Name])
+				}
 			}
 		}
 	}
@@ -139,21 +146,6 @@ func groups() (all []command.Group) {
 	}
 	slices.SortFunc(all, func(a, b command.Group) int { return strings.Compare(a.String(), b.String()) })
 	return all
-}
-
-func redisRow(cmd *command.Command, rows map[string]row) row {
-	r, known := rows[cmd.Name]
-	r.name = strings.ToUpper(cmd.Name)
-	if known {
-		return r
-	}
-	switch {
-	case cmd.OnlyKey:
-		r.note = "one key"
-	case len(cmd.Keys) > 0:
-		r.note = "one key or more"
-	}
-	return r
 }
 
 // countRedis counts the cases in which each command and subcommand stands.
