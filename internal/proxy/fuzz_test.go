@@ -454,6 +454,8 @@ func FuzzMemcacheClientBytes(f *testing.F) {
 		"version\r\nverbosity 1\r\nverbosity 1 noreply\r\nquit\r\n", "set k 0 0 1073741824\r\nx", "set k 0 0 -1\r\n",
 		"get " + strings.Repeat("k", 251) + "\r\n", "get a\nget b\n", "get a\x00b\r\n", "\x80\x00\x00\x01", "\x81\x00", "stats\r\nflush_all\r\nms k 2\r\nab\r\n",
 		"get  a  b \r\nset k 0 0 1 noreply noreply\r\n", "GET / HTTP/1.1\r\n\r\n",
+		"mg a v q k\r\nmg YQ== b v\r\nms a 2 q\r\nhi\r\nmd a q\r\nma a N0 J1 q\r\nme a\r\nmn\r\n", "ms a 2 b q\r\nhi\r\nms a x\r\n", "mg a v q\r\nget a\r\nmg b v q\r\nquit\r\n",
+		"stats\r\nstats items\r\nstats conns\r\nflush_all noreply\r\nnutmeg servers\r\nnutmeg on s1 mg a v q\r\nnutmeg on s0 set a 0 0 1\r\nx\r\n",
 	} {
 		f.Add(uint64(seed), []byte(data))
 	}
@@ -485,4 +487,16 @@ func FuzzMemcacheServerBytes(f *testing.F) {
 		f.Add(uint64(seed), []byte(data))
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, data []byte) { fuzzServer(t, &fuzzMemcache, seed, data) })
+}
+
+func FuzzMemcacheMetaServerBytes(f *testing.F) {
+	for seed, data := range []string{
+		"CLIENT_ERROR invalid flag\r\nMN\r\nVERSION 1.6.18\r\n", "CLIENT_ERROR invalid flag\r\nMN\r\nVERSION 1.6.18\r\nVA 1\r\nx\r\nMN\r\nMN\r\n", "ERROR\r\nERROR\r\nERROR\r\nVERSION 1.4\r\n",
+		"ERROR\r\nERROR\r\nERROR\r\nERROR\r\nERROR\r\n", "CLIENT_ERROR x\r\nERROR\r\nMN\r\nVERSION 1.5.19\r\n", "MN\r\nMN\r\n", "VERSION 1\r\n", "HD\r\n",
+		"CLIENT_ERROR x\r\nMN\r\nVERSION 1\r\nMN\r\nEN\r\nMN\r\nMN\r\nMN\r\n", "CLIENT_ERROR x\r\nMN\r\nVERSION 1\r\nVA 2147483645\r\nx", "CLIENT_ERROR x\r\nMN\r\nVERSION 1\r\nSERVER_ERROR\r\nERROR\r\n",
+		"CLIENT_ERROR x\r\nMN\r\nERROR\r\nEN\r\nM", "", "\x00",
+	} {
+		f.Add(uint64(seed), []byte(data))
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, data []byte) { fuzzServer(t, &fuzzMeta, seed, data) })
 }
