@@ -198,7 +198,7 @@ func (c *client) leave() {
 }
 
 func (c *client) leaveIfIdle() {
-	if (c.leaving || c.ended) && c.queue.oldest == nil && !c.gone && !c.holding {
+	if (c.leaving || c.ended) && c.queue.oldest == nil && !c.gone && !c.holding && !c.runsMuted() {
 		c.sayGoodbye(!c.broken)
 	}
 }

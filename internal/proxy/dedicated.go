@@ -149,5 +149,5 @@ func (s *serverConn) giveBack() {
 // was about is over.
 func (s *serverConn) spent() bool {
 	sv := s.server
-	return s.era != sv.era || sv.ended || s.redis.Kind() == resp.SimpleError || sv.dedicated.open > sv.dedicated.most()
+	return s.era != sv.era || sv.ended || s.suspect || s.redis.Kind() == resp.SimpleError || sv.dedicated.open > sv.dedicated.most()
 }

@@ -5,7 +5,7 @@ import "nutmeg/internal/memcache"
 // memcacheProtocol is what the engine does for a pool of memcached servers. It has no state.
 type memcacheProtocol struct{}
 
-func (memcacheProtocol) greeting(*identity) ([]byte, []greeting) { return nil, nil }
+func (memcacheProtocol) greeting(*identity, bool) ([]byte, []greeting) { return nil, nil }
 
 func (memcacheProtocol) probe() (string, uint8) { return "version\r\n", uint8(memcache.Version) }
 

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"crypto/subtle"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,10 +17,19 @@ import (
 const nobody = "\x00"
 
 // greeting is what a connection with an identity begins with.
-func (p *redisProtocol) greeting(id *identity) ([]byte, []greeting) {
-	if id == nil {
-		return p.hello, p.steps
+func (p *redisProtocol) greeting(id *identity, dedicated bool) ([]byte, []greeting) {
+	hello, steps := p.hello, p.steps
+	if id != nil {
+		hello, steps = p.greetingFor(id)
 	}
+	if dedicated {
+		hello = append(slices.Clip(hello), p.command(nil, "CLIENT", "ID")...)
+		steps = append(slices.Clip(steps), greeting{name: "CLIENT ID", id: true})
+	}
+	return hello, steps
+}
+
+func (p *redisProtocol) greetingFor(id *identity) ([]byte, []greeting) {
 	var hello []byte
 	var steps []greeting
 	say := func(essential bool, words ...string) {
@@ -75,7 +85,7 @@ func (p *redisProtocol) ask(c *client, id *identity, do errand, words ...string)
 	}
 	r.errand = func(response []byte, cause *failure) ([]byte, bool) {
 		servers := c.pool.servers
-		if cause != nil && !cause.verbatim && own == nil && tried < len(servers) && !servers[0].ended && r.client != nil {
+		if cause != nil && !cause.verbatim && own == nil && tried < len(servers) && !servers[0].ended && !c.gone {
 			send()
 			return nil, true
 		}
@@ -220,7 +230,7 @@ func (p *redisProtocol) hello3(c *client, m *message) {
 		return
 	}
 	if !h.auth && p.strange(c) {
-		p.refuse(c, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> "+
+		p.refuse(c, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> "+
 			"option can be used to authenticate the client and select the RESP protocol version at the same time")
 		return
 	}
@@ -321,9 +331,12 @@ func (p *redisProtocol) reset(c *client, m *message) {
 		c.hold(m)
 		return
 	}
-	if c.session != nil {
-		c.session.end(c)
+	if s := c.session; s != nil {
+		s.end(c)
 		c.session = nil
+		if s.id != 0 {
+			c.session = &session{id: s.id}
+		}
 	}
 	c.authenticated = p.password == ""
 	c.reply([]byte("+RESET\r\n"))

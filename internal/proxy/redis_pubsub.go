@@ -9,6 +9,7 @@ func (p *redisProtocol) subscribe(c *client, m *message, of scope) {
 	if !p.allEars(c, m, of) {
 		return
 	}
+	c.spendSkip()
 	s := &c.session.subscriptions
 	names := s.names[of]
 	if names == nil {
@@ -51,7 +52,7 @@ func (p *redisProtocol) confirm(c *client, of scope, word, name string) {
 	text := appendConfirmation(nil, c.version(), word, &name, s.count(of))
 	request := p.command(nil, word, name)
 	r := w.newRequest()
-	c.accept(r, len(request))
+	c.await(r, len(request))
 	c.alone = true
 	homes := c.pool.homes(of, []byte(name))
 	left := len(homes)
@@ -127,6 +128,7 @@ func (p *redisProtocol) unsubscribe(c *client, m *message, of scope) {
 		c.hold(m)
 		return
 	}
+	c.spendSkip()
 	s := &c.needSession().subscriptions
 	word := scopes[of].unsubscribe
 	var list []string
@@ -140,11 +142,11 @@ func (p *redisProtocol) unsubscribe(c *client, m *message, of scope) {
 		}
 	}
 	if len(list) == 0 {
-		c.reply(appendConfirmation(nil, c.version(), word, nil, s.count(of)))
+		c.tell(appendConfirmation(nil, c.version(), word, nil, s.count(of)))
 	}
 	for _, name := range list {
 		if _, is := s.names[of][name]; !is {
-			c.reply(appendConfirmation(nil, c.version(), word, &name, s.count(of)))
+			c.tell(appendConfirmation(nil, c.version(), word, &name, s.count(of)))
 			continue
 		}
 		delete(s.names[of], name)

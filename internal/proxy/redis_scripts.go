@@ -127,8 +127,11 @@ func (w *worker) playEncore(s *serverConn, r *request, flat []byte) bool {
 		return false
 	}
 	s.scripts.known = nil
-	c := r.client
-	if c == nil || s.dead || s.slot == slotRetired || c.queue.newest != r {
+	c := r.sender()
+	if c == nil || c.gone || s.dead || s.slot == slotRetired {
+		return false
+	}
+	if last := c.queue.newest == r || r.client == nil && c.requests == 1; !last {
 		return false
 	}
 	p, ok := c.pool.protocol.(*redisProtocol)

@@ -21,6 +21,8 @@ type transaction struct {
 
 	early buffer.Buffer // requests without a key that came before the first key
 	count int           // of them
+
+	length int // of requests that were queued
 }
 
 const (
@@ -136,6 +138,7 @@ func (p *redisProtocol) queue(c *client, m *message, sv *server, key []byte) {
 	if t.key == "" {
 		t.key = string(key)
 	}
+	t.length++
 	if c.forward(m, sv, 0) == nil {
 		c.spoil() // all or nothing
 	}
@@ -153,6 +156,7 @@ func (p *redisProtocol) queueEarly(c *client, m *message) {
 	}
 	m.copyTo(c.worker, &t.early)
 	t.count++
+	t.length++
 	c.reply([]byte(queued))
 }
 

@@ -1,5 +1,7 @@
 package proxy
 
+import "iter"
+
 // session is what Redis keeps for a connection, as far as it differs from a new one's. Most clients have none.
 type session struct {
 	identity *identity // whose lanes its requests take; nil is the pool's own
@@ -7,8 +9,15 @@ type session struct {
 	held   heldRequest
 	queued *dedicated // whose connection it waits for
 
-	id   int64 // 0: see client.id
-	name string
+	inquires bool // a server has been asked what the held request's command is
+
+	id      int64  // 0: see client.id
+	name    string // CLIENT SETNAME
+	library library
+	noEvict bool // CLIENT NO-EVICT; only shown, as the proxy evicts nobody
+	mute    mute
+
+	monitoring bool // MONITOR
 
 	subscriptions subscriptions
 
@@ -18,6 +27,9 @@ type session struct {
 	transaction transaction
 	blocked     bool // what is in flight on pinned may take as long as it wants
 }
+
+// library is what CLIENT SETINFO says.
+type library struct{ name, version string }
 
 // needSession returns the client's session, which it has from now on.
 func (c *client) needSession() *session {
@@ -113,12 +125,22 @@ func (s *session) lost(c *client, conn *serverConn) {
 	}
 }
 
+// blockedOn yields the connections on which the client waits for something to happen.
+func (s *session) blockedOn() iter.Seq[*serverConn] {
+	return func(yield func(*serverConn) bool) {
+		if s.blocked && s.pinned != nil {
+			yield(s.pinned)
+		}
+	}
+}
+
 // end lets go of all that the client has.
 func (s *session) end(c *client) {
 	if s.queued != nil {
 		s.queued.leaveQueue(c)
 	}
 	s.held.drop(c)
+	c.endMonitor()
 	if conn := s.pinned; conn != nil {
 		s.pinned = nil
 		conn.release()
@@ -146,10 +168,19 @@ type sessionState struct {
 	User     string `json:"user,omitempty"`
 	Password string `json:"password,omitempty"`
 	NoTouch  bool   `json:"no_touch,omitempty"`
+
+	Library        string `json:"library,omitempty"`
+	LibraryVersion string `json:"library_version,omitempty"`
+	NoEvict        bool   `json:"no_evict,omitempty"`
+	ReplyOff       bool   `json:"reply_off,omitempty"`
+	ReplySkip      bool   `json:"reply_skip,omitempty"`
 }
 
 func (s *session) state(c *client) *sessionState {
-	state := &sessionState{ID: c.id(), Name: s.name, Own: s.identity == nil, Protocol: 2}
+	state := &sessionState{
+		ID: c.id(), Name: s.name, Own: s.identity == nil, Protocol: 2, Library: s.library.name, LibraryVersion: s.library.version,
+		NoEvict: s.noEvict, ReplyOff: s.mute.off, ReplySkip: s.mute.skip,
+	}
 	if id := s.identity; id != nil {
 		state.Protocol, state.Database, state.User, state.Password, state.NoTouch = id.protocol, id.database, id.user, id.password, id.noTouch
 	}
@@ -160,6 +191,8 @@ func (s *session) state(c *client) *sessionState {
 func (c *client) resumeSession(state *sessionState) bool {
 	s := c.needSession()
 	s.id, s.name = state.ID, state.Name
+	s.library, s.noEvict = library{state.Library, state.LibraryVersion}, state.NoEvict
+	s.mute = mute{state.ReplyOff, state.ReplySkip}
 	c.worker.serial = max(c.worker.serial, uint32(state.ID/int64(len(c.worker.proxy.workers)))+1) // so that nobody gets this id
 	if state.Own {
 		return true
