@@ -111,6 +111,7 @@ func (d *dedicated) lost(conn *serverConn) {
 	if c := conn.owner; c != nil {
 		conn.owner = nil
 		c.session.lost(c, conn)
+		c.relieve()
 	}
 	d.callNext()
 }
@@ -133,6 +134,7 @@ func (s *serverConn) giveBack() {
 		return
 	}
 	s.owner, c.session.pinned = nil, nil
+	c.relieve() // a request may wait for just that
 	if s.spent() {
 		s.close()
 		c.takeLeave()

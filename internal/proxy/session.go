@@ -99,7 +99,7 @@ func (s *session) needs(conn *serverConn) bool {
 	if conn.listens {
 		return s.subscriptions.any()
 	}
-	return s.transaction.begun || s.transaction.watching
+	return s.transaction.begun || s.transaction.asking || s.transaction.watching
 }
 
 // engaged reports whether the client has state that nobody else can take over.

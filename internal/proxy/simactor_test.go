@@ -133,7 +133,8 @@ func (c *actor) answered(response []byte) {
 	if c.isFailure(response) {
 		c.s.count.errors++
 		moved := c.pool.loose && strings.HasPrefix(string(response), "-CROSSSLOT the server of") // since WATCH
-		if !c.excused(e.sentAt) && !moved && !strings.Contains(string(response), "became free in time") && !(c.pool.overloads && isOverload(string(response))) {
+		aborted := strings.HasPrefix(string(response), "-EXECABORT")                             // which its transaction checks
+		if !c.excused(e.sentAt) && !moved && !aborted && !strings.Contains(string(response), "became free in time") && !(c.pool.overloads && isOverload(string(response))) {
 			c.fail("%s: error %.80q without a cause; it was sent at %v", e.what, response, time.Duration(e.sentAt))
 		}
 	}

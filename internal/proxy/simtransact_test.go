@@ -164,6 +164,9 @@ func (c *transactor) executed(t *simTxn, response []byte, want []string, since i
 		}
 	case bytes.HasPrefix(response, []byte("-EXECABORT")):
 		t.discarded = true
+		if !refused && !c.excused(since) {
+			c.fail("%s is aborted, though none of its commands was refused", t.name)
+		}
 	case string(response) == whole:
 		switch {
 		case refused:

@@ -196,3 +196,32 @@ func TestExecThatGetsNoConnectionEndsItsTransaction(t *testing.T) {
 	c.gets(a, "EXEC\r\nMULTI\r\nDISCARD\r\n", "-ERR EXEC without MULTI\r\n+OK\r\n+OK\r\n")
 	a.end(one, two, c)
 }
+
+// TestServerThatRefusesMulti: what would be in the transaction must not be executed outside of one.
+func TestServerThatRefusesMulti(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	a.servers[0].denied = "multi"
+	c := a.call(proxyAddress)
+	const refusal = "-NOPERM this user has no permissions to run the 'multi' command\r\n"
+	for _, before := range []string{"", "WATCH k\r\n"} {
+		want := refusal + refusal + "-EXECABORT Transaction discarded because of previous errors.\r\n$-1\r\n"
+		if before != "" {
+			c.gets(a, before, "+OK\r\n")
+		}
+		c.gets(a, "MULTI\r\nSET k v\r\nSET k w\r\nEXEC\r\nGET k\r\n", "+OK\r\n"+want)
+	}
+	a.servers[0].denied = ""
+	c.gets(a, "MULTI\r\nSET k v\r\nEXEC\r\nGET k\r\n", "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n$1\r\nv\r\n")
+	a.end(c)
+}
+
+// TestServerIsDownWhenATransactionBegins: the request that would begin it is answered, not tried for ever.
+func TestServerIsDownWhenATransactionBegins(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	a.servers[0].Kill()
+	c := a.call(proxyAddress)
+	c.gets(a, "MULTI\r\nSET k v\r\nEXEC\r\n", "+OK\r\n-ERR Connection refused\r\n-EXECABORT Transaction discarded because of previous errors.\r\n")
+	a.mendEverything()
+	c.gets(a, "MULTI\r\nSET k v\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n")
+	a.end(c)
+}
