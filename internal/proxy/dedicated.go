@@ -121,7 +121,13 @@ func (s *serverConn) giveBack() {
 	if c == nil {
 		return
 	}
-	if !s.listens {
+	switch {
+	case s.waits:
+		c.session.forgetWait(s)
+		s.owner, s.waits = nil, false
+		s.repose(c)
+		return
+	case !s.listens:
 		c.session.blocked = false
 	}
 	if c.session.needs(s) {
@@ -133,6 +139,11 @@ func (s *serverConn) giveBack() {
 		return
 	}
 	s.owner, c.session.pinned = nil, nil
+	s.repose(c)
+}
+
+// repose leaves a connection that c has given back to others, if they may have it.
+func (s *serverConn) repose(c *client) {
 	if s.spent() {
 		s.close()
 		c.takeLeave()

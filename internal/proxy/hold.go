@@ -45,6 +45,7 @@ func (c *client) expireHeld(now int64) int64 {
 	sv := s.queued.server
 	s.queued.leaveQueue(c)
 	s.held.drop(c)
+	s.giveUpWaits()
 	if !s.subscriptions.any() {
 		s.subscriptions.closeEars()
 	}

@@ -24,6 +24,7 @@ type serverConn struct {
 	listens  bool      // has subscriptions, or had
 	serverID int64     // of a dedicated connection: by which the server knows it; 0 = unknown
 	suspect  bool      // likewise: CLIENT UNBLOCK may still come for it, so nobody else gets it
+	waits    bool      // has a WAIT, or is to get one
 	heeded   bool      // listens, and the server has confirmed one
 	pushes   bool      // the server may send what is no response
 
