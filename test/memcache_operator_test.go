@@ -87,7 +87,7 @@ func TestMemcacheNutmegOn(t *testing.T) {
 	t.Parallel()
 	n, caches := startCaches(t, 2, "")
 	c := dial(t, n.Addr())
-	c.askCache("nutmeg servers\r\n", fmt.Sprintf("SERVER a %s\r\nSERVER b %s\r\nEND\r\n", caches[0].Addr(), caches[1].Addr()))
+	c.askCache("nutmeg servers\r\n", fmt.Sprintf("STAT a %s\r\nSTAT b %s\r\nEND\r\n", caches[0].Addr(), caches[1].Addr()))
 	direct := dial(t, caches[1].Addr())
 	direct.askCache(set("here", "b"), "STORED\r\n")
 	const usage = "CLIENT_ERROR nutmeg knows two commands: 'nutmeg servers' and 'nutmeg on <server> <command>'\r\n"

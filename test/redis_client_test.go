@@ -252,7 +252,7 @@ func TestRedisClientReply(t *testing.T) {
 			key := fmt.Sprintf("last%d", i)
 			c := b.dial(t)
 			c.send(request("CLIENT", "REPLY", "OFF") + request("MULTI") + request("INCR", key) + request("INCR", key) + request("EXEC") +
-				request("BLPOP", key+"list", "0.01") + request("INCR", key) + end)
+				request("INCR", key) + end) // a client that ends its stream while it blocks is gone, with Redis too
 			c.finish()
 			if i == 2 {
 				c.want("+RESET\r\n")

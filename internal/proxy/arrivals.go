@@ -33,12 +33,13 @@ func (a *arrivals) note(serial uint32, now int64) {
 // thin leaves out moments that are near to others for how long ago they were. A year fits into half of the room.
 func (a *arrivals) thin(now int64) {
 	kept := a.marks[:1]
-	for _, mark := range a.marks[1:] {
-		if mark.at-kept[len(kept)-1].at >= (now-mark.at)/32 {
+	last := len(a.marks) - 1
+	for i := 1; i < last; i++ {
+		if mark := a.marks[i]; a.marks[i+1].at-kept[len(kept)-1].at > (now-mark.at)/32 {
 			kept = append(kept, mark)
 		}
 	}
-	a.marks = kept
+	a.marks = append(kept, a.marks[last])
 }
 
 // of is when a client came, or somewhat earlier.

@@ -59,7 +59,7 @@ func (p memcacheProtocol) dispatchOwn(c *client, m *message) {
 func (c *client) listServers() {
 	text := c.worker.scratch[:0]
 	for _, sv := range c.pool.servers {
-		text = append(append(text, "SERVER "...), sv.conf.Name...)
+		text = append(append(text, "STAT "...), sv.conf.Name...) // so that what reads statistics can read it
 		text = append(append(append(text, ' '), sv.conf.Address.String()...), "\r\n"...)
 	}
 	c.worker.scratch = append(text, memcache.EndReply...)

@@ -7,16 +7,23 @@ import (
 	"strings"
 
 	"nutmeg/internal/command"
+	"nutmeg/internal/learn"
 	"nutmeg/internal/resp"
 )
 
-// redisProtocol is what the engine does for a pool of Redis servers. It has no state besides its configuration.
+// redisProtocol is what the engine does for a pool of Redis servers, on one worker. It has no state besides its configuration and
+// what it has learned of commands.
 type redisProtocol struct {
 	password string
 	database int
 	rules    *commandRules // nil if the configuration has none
-	hello    []byte        // of the pool's own connections
-	steps    []greeting
+
+	memory     learn.Memory // of commands that servers have told of
+	complained bool         // that they do not
+	asked      int          // the server that was asked last
+
+	hello []byte // of the pool's own connections
+	steps []greeting
 }
 
 func newRedisProtocol(password string, database int, rules *commandRules) *redisProtocol {

@@ -27,7 +27,7 @@ func TestArrivals(t *testing.T) {
 	for serial := uint32(1); serial <= clients; serial++ {
 		got, want := a.of(serial), int64(serial)*int64(2*time.Second)
 		age := int64(clients)*int64(2*time.Second) - want
-		if got > want || want-got > age/16+int64(4*time.Second) {
+		if got > want || want-got > age/16+int64(8*time.Second) {
 			t.Fatalf("client %d came at %v, says %v", serial, time.Duration(want), time.Duration(got))
 		}
 	}

@@ -6,26 +6,51 @@ import (
 )
 
 // resolve finds the command of a request where the table's look-up is not all: known is nil, or a container, or the pool
-// has rules for commands. It returns nil if the client has been answered.
+// has rules for commands. It returns nil if the client has been answered, or its request is held.
 func (p *redisProtocol) resolve(c *client, m *message, known *command.Command) *command.Command {
+	sendAs, settled := "", false
 	if known == nil {
 		known = p.lookup(m.Arg(0))
 	}
-	if known == nil {
+	if known != nil && known.Flags.Has(command.OnlySentinel) { // no command of the servers of a pool
 		p.unknownCommand(c, m)
 		return nil
+	}
+	if known == nil {
+		if known, sendAs, settled = p.learned(c, m, m.Arg(0)); known == nil {
+			if !settled {
+				p.unknownCommand(c, m)
+			}
+			return nil
+		}
 	}
 	cmd := known
 	if len(known.Subcommands) > 0 && m.Len() > 1 {
 		if cmd = known.Subcommand(m.Arg(1)); cmd == nil {
-			p.unknownSubcommand(c, m)
-			return nil
+			if cmd, settled = p.learnedSubcommand(c, m, known); cmd == nil {
+				if !settled {
+					p.unknownSubcommand(c, m)
+				}
+				return nil
+			}
 		}
 	}
-	if p.rules != nil {
-		m.sendAs = p.rules.serverName(cmd)
+	if name := p.rules.serverName(known); name != "" || !known.InTable() {
+		sendAs = name // else what it is called by somebody who knows the servers' name
 	}
+	m.sendAs = sendAs
 	return cmd
+}
+
+// learnedSubcommand is learned for a container of the table. What changes a connection is not learned: others share it.
+func (p *redisProtocol) learnedSubcommand(c *client, m *message, container *command.Command) (cmd *command.Command, settled bool) {
+	if !container.InTable() || container.Group == command.GroupConnection || m.args[1].Len() > longestRuled {
+		return nil, false
+	}
+	w := c.worker
+	w.scratch = append(append(append(w.scratch[:0], p.called(container.Name)...), '|'), m.Arg(1)...)
+	cmd, _, settled = p.learned(c, m, w.scratch)
+	return cmd, settled
 }
 
 // lookup returns the command of a name: one of the table, or one that the pool has besides. It is nil if there is none.

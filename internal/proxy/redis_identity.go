@@ -230,7 +230,7 @@ func (p *redisProtocol) hello3(c *client, m *message) {
 		return
 	}
 	if !h.auth && p.strange(c) {
-		p.refuse(c, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> "+
+		p.refuse(c, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> "+
 			"option can be used to authenticate the client and select the RESP protocol version at the same time")
 		return
 	}

@@ -139,7 +139,7 @@ func rowOf(cmd *command.Command) (row, bool) {
 // rowOfStranger is the row of a command that is not in the table: what its server, or the configuration, says of it decides.
 func rowOfStranger(cmd *command.Command) (row, bool) {
 	switch {
-	case cmd.Flags.Has(command.Blocking) || cmd.Flags.Has(command.PubSub):
+	case cmd.Flags.Has(command.Blocking), cmd.Flags.Has(command.PubSub), cmd.Categories&ofConnections != 0:
 		return row{act: actRefused, note: "it needs a connection of its own, and nutmeg does not know the command"}, true
 	case !cmd.KeysCertain():
 		return row{act: actOneServer, note: "its keys cannot be told from its arguments"}, true
@@ -169,6 +169,9 @@ func rowOfStranger(cmd *command.Command) (row, bool) {
 	}
 	return r, true
 }
+
+// ofConnections are the categories of commands that change what a connection is, or keep it.
+const ofConnections = command.CategoryConnection | command.CategoryTransaction | command.CategoryPubSub | command.CategoryBlocking
 
 // rowFor is the row of a command that has one.
 func rowFor(cmd *command.Command) row {

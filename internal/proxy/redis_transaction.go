@@ -101,6 +101,10 @@ func (p *redisProtocol) sameShard(c *client, sv *server, key []byte) bool {
 		return true
 	}
 	c.spoil()
+	if s.transaction.key == string(key) {
+		p.refuse(c, "CROSSSLOT the server of '%s' is another than when the transaction began; begin again", printable(key))
+		return false
+	}
 	p.refuse(c, "CROSSSLOT Keys in transaction don't belong to the same server: '%s' and '%s'; "+
 		"give them a common hash tag (hash_tag in the pool's configuration)", printable([]byte(s.transaction.key)), printable(key))
 	return false
@@ -220,6 +224,7 @@ func (p *redisProtocol) exec(c *client, m *message) {
 			return
 		}
 		if !p.pin(c, m, sv) {
+			s.held.ends = true
 			return
 		}
 		p.begin(c)

@@ -9,6 +9,8 @@ type session struct {
 	held   heldRequest
 	queued *dedicated // whose connection it waits for
 
+	inquires bool // a server has been asked what the held request's command is
+
 	id      int64  // 0: see client.id
 	name    string // CLIENT SETNAME
 	library library

@@ -17,7 +17,7 @@ func shownAnyway(unit int32) bool { return unit%4 == 0 }
 
 // flag returns what follows a flag of the current request, a meta command.
 func (c *memcacheSession) flag(whole []byte, letter byte) (rest []byte, ok bool) {
-	for _, word := range bytes.Fields(whole[c.request.Keys[0].End:c.request.LineEnd]) {
+	for word := range bytes.FieldsSeq(whole[c.request.Keys[0].End:c.request.LineEnd]) {
 		if word[0] == letter {
 			return word[1:], true
 		}
@@ -141,6 +141,20 @@ func (memcacheLanguage) checkMetaSet(c *simClient, o *op, response []byte) strin
 	return c.mustBeDone(o)
 }
 
+// fuzzMeta is memcached for strangers that ask quietly for one key at a time.
+var fuzzMeta = fuzzDialect{
+	option:    fuzzMemcache.option,
+	get:       func(keys ...string) string { return "mg " + keys[0] + " v q\r\n" },
+	answer:    func(keys ...string) string { return string(appendFuzzMetaValue(nil, keys[0])) },
+	newServer: fuzzMemcache.newServer,
+	newReader: fuzzMemcache.newReader,
+}
+
+func appendFuzzMetaValue(out []byte, key string) []byte {
+	value := "value of " + key
+	return fmt.Appendf(out, "VA %d\r\n%s\r\n", len(value), value)
+}
+
 // answerFuzzMeta answers like a server that answers quiet requests, too.
 func answerFuzzMeta(out []byte, request *memcache.Request, bytes []byte) []byte {
 	switch request.Kind {
@@ -148,7 +162,9 @@ func answerFuzzMeta(out []byte, request *memcache.Request, bytes []byte) []byte 
 		if string(bytes[:request.LineEnd]) == "ms nutmeg 2 !\r\n" {
 			return append(out, "CLIENT_ERROR invalid flag\r\n"...)
 		}
-	case memcache.MetaGet, memcache.MetaDebug:
+	case memcache.MetaGet:
+		return appendFuzzMetaValue(out, string(request.Keys[0].Of(bytes)))
+	case memcache.MetaDebug:
 		return append(out, "EN\r\n"...)
 	}
 	return append(out, "HD\r\n"...)

@@ -149,6 +149,8 @@ func (c *redisSession) command(s *simServer, name string, out []byte) []byte {
 		}
 		out = resp.AppendBulk(resp.AppendArray(out, 2), own)
 		return resp.AppendBulk(resp.AppendArray(out, 1), c.args[3])
+	case "command": // INFO of a name that it does not know
+		return append(out, "*1\r\n*-1\r\n"...)
 	case "incrby":
 		if n, ok := parseKey(c.args[1]); ok {
 			s.do(c.args[2], n.number)

@@ -111,7 +111,7 @@ func (c *subscriber) round() {
 	c.say(strings.ToUpper(word), func(response []byte) {
 		if c.confirms(response, word, 1) {
 			c.enter(listens)
-			c.s.After(time.Duration(r.Int64N(int64(100*time.Millisecond))), c.end)
+			c.s.After(c.s.while(), c.end)
 			return
 		}
 		c.enter(listensNot)

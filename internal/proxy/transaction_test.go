@@ -63,6 +63,7 @@ func TestRefusedExecLeavesNoTransactionBehind(t *testing.T) {
 		c.got = ""
 		c.SendString("GET k\r\n" + last + "\r\n")
 		a.until("two answers", func() bool { return strings.Count(c.got, "\r\n") == 2 })
+		a.pause(10 * time.Millisecond) // until the connection has sent what filled it
 		other := a.call(proxyAddress)
 		c.gets(a, "GET k\r\n", "$-1\r\n")
 		other.gets(a, "MULTI\r\nGET k\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n*1\r\n$-1\r\n")
@@ -165,4 +166,33 @@ func TestTransactionIsFinishedBeforeDrain(t *testing.T) {
 	c.gets(a, "EXEC\r\n", "*2\r\n+OK\r\n+OK\r\n")
 	a.until("the client to be closed", func() bool { return c.closed != nil })
 	a.until("the proxy to end", a.proxy.ended)
+}
+
+// TestExecThatGetsNoConnectionEndsItsTransaction, as every EXEC does that is answered.
+func TestExecThatGetsNoConnectionEndsItsTransaction(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 2, 1, "  dedicated_connections: 1\n  dedicated_timeout: 100\n")
+	p := a.proxy.workers[0].pools[0]
+	one, two := a.call(proxyAddress), a.call(proxyAddress)
+	for i := range 20 {
+		if key := fmt.Sprintf("k%d", i); p.pick([]byte(key)) == p.pick(placeholder) {
+			one.gets(a, "WATCH "+key+"\r\n", "+OK\r\n")
+			break
+		}
+	}
+	for i := range 20 {
+		if key := fmt.Sprintf("k%d", i); p.pick([]byte(key)) != p.pick(placeholder) {
+			two.gets(a, "WATCH "+key+"\r\n", "+OK\r\n")
+			break
+		}
+	}
+	c := a.call(proxyAddress)
+	c.gets(a, "MULTI\r\nTIME\r\n", "+OK\r\n+QUEUED\r\n")
+	c.got = ""
+	c.SendString("EXEC\r\n")
+	a.until("an answer", func() bool { return strings.HasSuffix(c.got, "\r\n") })
+	if !strings.Contains(c.got, "became free in time") {
+		t.Errorf("EXEC is answered %q", c.got)
+	}
+	c.gets(a, "EXEC\r\nMULTI\r\nDISCARD\r\n", "-ERR EXEC without MULTI\r\n+OK\r\n+OK\r\n")
+	a.end(one, two, c)
 }

@@ -53,6 +53,11 @@ func TestCommandsPage(t *testing.T) {
 		}
 	}
 	page := commandsPage(redis, text, memcached)
+	for _, protocol := range []string{"redis", "memcache"} {
+		if page, err = appendDifferences(page, protocol); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.WriteFile(pageFile, page, 0o644); err != nil {
 			t.Fatal(err)
@@ -66,6 +71,29 @@ func TestCommandsPage(t *testing.T) {
 	if !bytes.Equal(old, page) {
 		t.Error("docs/commands.md is not what the table and the cases say; run make conformance, and look at the diff")
 	}
+}
+
+// appendDifferences tells of the exceptions: what differs from a server on purpose, and why.
+func appendDifferences(page []byte, protocol string) ([]byte, error) {
+	name := map[string]string{"redis": "Redis", "memcache": "memcached"}[protocol]
+	page = fmt.Appendf(page, "\n## What differs from %s on purpose\n\n", name)
+	if protocol == "memcache" {
+		page = append(page, "- a bad storage line, or a line without CR, gets one error; then the value is skipped, or the connection closed, where memcached may run the value as commands\n"...)
+	}
+	var said []string
+	for _, pool := range []struct{ servers, prefix string }{{"one", ""}, {"three", "with several servers: "}} {
+		exceptions, err := readExceptions("testdata/exceptions-" + pool.servers + "-" + protocol + ".txt")
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range exceptions {
+			if !slices.Contains(said, e.reason) {
+				said = append(said, e.reason)
+				page = fmt.Appendf(page, "- %s%s\n", pool.prefix, e.reason)
+			}
+		}
+	}
+	return page, nil
 }
 
 // readRows reads "name | one server | several servers | note" a line.
@@ -119,7 +147,8 @@ split by key, or goes to all servers and their answers become one. What cannot b
 that says why and what to do. Keys with a common hash tag (` + "`hash_tag`" + `) are on one server.
 
 The last column counts the conversations that stand behind a row. Each runs directly at a server and through nutmeg, with
-one server and with three, and the answers are compared: %d with Redis 7.0, %d with memcached 1.6.
+one server and with three, and the answers are compared: %d with Redis 7.0, %d with memcached 1.6. What differs on purpose
+stands at the end.
 
 This page is written by ` + "`make conformance`" + ` from the tables of the program; do not edit it.
 

@@ -104,6 +104,7 @@ func TestRules(t *testing.T) {
 		{"shape", "*1\r\n:1\r\n", "*1\r\n+9\r\n", false},
 		{"fields", "$7\r\na:1 b:2\r\n", "$7\r\nb:3 a:4\r\n", true},
 		{"fields", "$7\r\na:1 b:2\r\n", "$7\r\na:1 c:2\r\n", false},
+		{"fields", "=8\r\ntxt:id=4\r\n", "=13\r\ntxt:id=4 id=5\r\n", true},
 		{"near=3", ":10\r\n", ":13\r\n", true},
 		{"near=3", ":10\r\n", ":14\r\n", false},
 		{"near=3", ":-1\r\n", ":1\r\n", false},
