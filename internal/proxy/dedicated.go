@@ -122,7 +122,13 @@ func (s *serverConn) giveBack() {
 	if c == nil {
 		return
 	}
-	if !s.listens {
+	switch {
+	case s.waits:
+		c.session.forgetWait(s)
+		s.owner, s.waits = nil, false
+		s.repose(c)
+		return
+	case !s.listens:
 		c.session.blocked = false
 	}
 	if c.session.needs(s) {
@@ -135,6 +141,11 @@ func (s *serverConn) giveBack() {
 	}
 	s.owner, c.session.pinned = nil, nil
 	c.relieve() // a request may wait for just that
+	s.repose(c)
+}
+
+// repose leaves a connection that c has given back to others, if they may have it.
+func (s *serverConn) repose(c *client) {
 	if s.spent() {
 		s.close()
 		c.takeLeave()

@@ -27,6 +27,7 @@ type serverConn struct {
 	heeded    bool      // listens, and the server has confirmed one
 	pushes    bool      // the server may send what is no response
 	transacts bool      // of a dedicated connection: MULTI has been accepted before
+	waits     bool      // has a WAIT, or is to get one
 
 	previous, next *serverConn // the worker's connections
 
