@@ -111,7 +111,7 @@ func (d *dedicated) lost(conn *serverConn) {
 	if c := conn.owner; c != nil {
 		conn.owner = nil
 		c.session.lost(c, conn)
-		c.relieve()
+		c.goOnHolding()
 	}
 	d.callNext()
 }
@@ -140,7 +140,7 @@ func (s *serverConn) giveBack() {
 		return
 	}
 	s.owner, c.session.pinned = nil, nil
-	c.relieve() // a request may wait for just that
+	c.goOnHolding()
 	s.repose(c)
 }
 

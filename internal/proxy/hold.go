@@ -66,6 +66,13 @@ func (h *heldRequest) drop(c *client) {
 	h.args, h.deadline, h.ends = nil, 0, false
 }
 
+// goOnHolding has a held request try again, because a connection of the client's own is not in its way any more.
+func (c *client) goOnHolding() {
+	if c.holding && !c.gone {
+		c.callBack()
+	}
+}
+
 // retry dispatches the held request.
 func (c *client) retry() {
 	w, h := c.worker, &c.session.held

@@ -118,6 +118,7 @@ func (s *session) lost(c *client, conn *serverConn) {
 		s.pinned = nil
 		s.blocked = false
 		s.transaction.lost()
+		c.goOnHolding()
 		return
 	}
 	if conn.waits {

@@ -225,3 +225,20 @@ func TestServerIsDownWhenATransactionBegins(t *testing.T) {
 	c.gets(a, "MULTI\r\nSET k v\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n")
 	a.end(c)
 }
+
+// TestTransactionBehindADiscardedOne on another server does not wait for what nobody tells it of.
+func TestTransactionBehindADiscardedOne(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 3, 1, "")
+	p := a.proxy.workers[0].pools[0]
+	other := ""
+	for i := 0; other == ""; i++ {
+		if key := fmt.Sprintf("b%d", i); p.pick([]byte(key)) != p.pick([]byte("a")) {
+			other = key
+		}
+	}
+	c := a.call(proxyAddress)
+	c.gets(a, "MULTI\r\nSET a 1\r\n", "+OK\r\n+QUEUED\r\n")
+	c.gets(a, "SET\r\nEXEC\r\nMULTI\r\nSET "+other+" 1\r\nEXEC\r\n", "-ERR wrong number of arguments for 'set' command\r\n"+
+		"-EXECABORT Transaction discarded because of previous errors.\r\n+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n")
+	a.end(c)
+}
