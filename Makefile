@@ -16,7 +16,8 @@ test: ## install what the tests need, lint, vet, and run all tests
 race: ## run all tests with the race detector and nothing else
 	go test -race ./...
 
-conformance: ## compare with real servers, case by case; CONFORMANCE='-only REGEXP' for flags
+conformance: ## compare with real servers, case by case, and write docs/commands.md; CONFORMANCE='-only REGEXP' for flags
+	UPDATE_GOLDEN=1 go test -count=1 -run CommandsPage ./test/conformance
 	go test -count=1 -v -run Conformance ./test/conformance -args $(CONFORMANCE)
 
 sim: ## run SEEDS=1000 fresh seeds of the simulation, or SEED=... again

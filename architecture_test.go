@@ -41,7 +41,7 @@ var rooms = map[string]string{
 	"pool":         "config distribution hashkit",
 	"plan":         "config pool",
 	"evloop":       "buffer golang.org/x/sys",
-	"proxy":        "buffer command config evloop memcache merge pool resp stats",
+	"proxy":        "buffer command config evloop learn memcache merge pool resp stats",
 	"admin":        "config stats",
 	"app":          "admin config daemon evloop handover logfile plan proxy systemd",
 	"testkit":      "",

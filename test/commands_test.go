@@ -116,3 +116,105 @@ func TestReloadOfCommands(t *testing.T) {
 	b.reload(bedYAML(bedOptions{listen: b.Addr()}, b.servers))
 	c.wantAsk(integer(0), "DEL", "a")
 }
+
+// What Redis puts together of several commands knows the servers' names, too: logging in, transactions, commands to all
+// servers, cursors, and what is asked of one server.
+func TestRenamedCommandsEverywhere(t *testing.T) {
+	t.Parallel()
+	rename, renamed := []string{}, []string{}
+	for _, name := range []string{"hello", "select", "multi", "exec", "discard", "watch", "unwatch", "dbsize", "scan", "get", "subscribe", "unsubscribe", "publish", "config", "eval", "evalsha", "script"} {
+		renamed = append(renamed, "--rename-command", name, "x_"+name)
+		rename = append(rename, name+": x_"+name)
+	}
+	b := startRedisBed(t, bedOptions{
+		servers: 2, serverArgs: renamed,
+		pool: []string{"commands: {deny: [config|set], rename: {" + strings.Join(rename, ", ") + "}}"},
+	})
+	c := b.dial(t)
+	key, other := b.key(0, "k"), b.key(1, "k")
+	c.wantAsk(okReply, "SELECT", "3")
+	c.wantAsk(okReply, "SET", key, "1")
+	c.wantAsk(okReply, "SET", other, "2")
+	c.wantAsk(integer(2), "DBSIZE")
+	c.wantAsk(okReply, "WATCH", key)
+	c.wantAsk(okReply, "MULTI")
+	c.wantAsk("+QUEUED\r\n", "PING")
+	c.wantAsk("+QUEUED\r\n", "GET", key)
+	c.wantAsk(array("+PONG\r\n", bulk("1")), "EXEC")
+	c.wantAsk(okReply, "MULTI")
+	c.wantAsk("+QUEUED\r\n", "x_get", key)
+	c.wantAsk(okReply, "DISCARD")
+	c.wantAsk(okReply, "MULTI")
+	c.wantAsk(denied("config|set"), "CONFIG", "SET", "x", "y")
+	c.wantAsk("-EXECABORT Transaction discarded because of previous errors.\r\n", "EXEC")
+	c.wantAsk(okReply, "MULTI")
+	c.wantAsk("-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n", "EXEC", "x")
+	c.wantAsk("-ERR EXEC without MULTI\r\n", "EXEC")
+
+	c.wantAsk(bulk("1"), "NUTMEG", "ON", "s1", "GET", key)
+	c.wantAsk(integer(1), "NUTMEG", "ON", "s2", "x_dbsize")
+	c.wantAsk(denied("config|set"), "NUTMEG", "ON", "s1", "CONFIG", "SET", "x", "y")
+	c.wantAsk(bulks("databases", "16"), "CONFIG", "GET", "databases")
+	found := 0
+	for cursor := "0"; ; {
+		reply := strings.Split(c.ask("SCAN", cursor), "\r\n")
+		cursor = reply[2]
+		found += (len(reply) - 5) / 2
+		if cursor == "0" {
+			break
+		}
+	}
+	if found != 2 {
+		t.Errorf("SCAN found %d keys; want 2", found)
+	}
+
+	const script, sha = "return KEYS[1]", "4a2267357833227dd98abdedb8cf24b15a986445"
+	c.wantAsk(bulk(sha), "SCRIPT", "LOAD", script)
+	c.wantAsk(bulk(key), "EVALSHA", sha, "1", key)
+	for i := range b.servers {
+		b.dialServer(t, i).wantAsk(okReply, "x_script", "FLUSH")
+	}
+	c.wantAsk(bulk(other), "EVALSHA", sha, "1", other) // which is told the script again
+	c.wantAsk(okReply, "MULTI")
+	c.wantAsk("+QUEUED\r\n", "EVALSHA", sha, "1", other)
+	c.wantAsk(array(bulk(other)), "EXEC")
+
+	c.wantAsk("*3\r\n"+bulk("subscribe")+bulk("ch")+integer(1), "SUBSCRIBE", "ch")
+	sender := b.dial(t)
+	sender.wantAsk(integer(1), "PUBLISH", "ch", "hi")
+	c.want(bulks("message", "ch", "hi"))
+	three := b.dial(t)
+	three.send(request("HELLO", "3"))
+	if got := string(wholeReply(t, three)); !strings.HasPrefix(got, "%") {
+		t.Errorf("HELLO 3: %s", short(got))
+	}
+}
+
+func TestOwnCommandIsDenied(t *testing.T) {
+	t.Parallel()
+	for _, list := range []string{"deny: [nutmeg]", `deny: ["@admin"]`, "allow: [get]"} {
+		b := startRedisBed(t, bedOptions{pool: []string{"commands: {" + list + "}"}})
+		b.dial(t).wantAsk(denied("nutmeg"), "NUTMEG", "ON", "s1", "GET", "a")
+	}
+}
+
+// A declared command without a key, or one that takes a connection for itself, is for a pool of one server at most.
+func TestDeclaredCommandsWithoutKeys(t *testing.T) {
+	t.Parallel()
+	rules := []string{"commands:", "  declare:", "    - {name: x.time, arity: 1}", "    - {name: x.wait, arity: -2, first_key: 1, flags: [blocking]}"}
+	servers := []string{"--rename-command", "TIME", "x.time"}
+	one := startRedisBed(t, bedOptions{servers: 1, serverArgs: servers, pool: rules}).dial(t)
+	if got := one.ask("X.TIME"); !strings.HasPrefix(got, "*2\r\n") {
+		t.Errorf("one server: %s", got)
+	}
+	one.wantAsk(okReply, "MULTI")
+	one.wantAsk("+QUEUED\r\n", "X.TIME")
+	one.wantAsk(okReply, "DISCARD")
+	one.wantAsk("-ERR nutmeg does not run 'x.wait': it needs a connection of its own, and nutmeg does not know the command\r\n", "X.WAIT", "a")
+
+	two := startRedisBed(t, bedOptions{servers: 2, serverArgs: servers, pool: rules}).dial(t)
+	two.wantAsk("-ERR nutmeg does not run 'x.time': it has no key that tells its server (NUTMEG ON <server> <command> asks one server)\r\n", "X.TIME")
+	if got := two.ask("NUTMEG", "ON", "s2", "X.TIME"); !strings.HasPrefix(got, "*2\r\n") {
+		t.Errorf("one of two servers: %s", got)
+	}
+}

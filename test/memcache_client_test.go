@@ -29,6 +29,12 @@ func TestGomemcache(t *testing.T) {
 	if err := client.Ping(); err != nil {
 		t.Errorf("ping: %v", err)
 	}
+	if err := client.FlushAll(); err != nil {
+		t.Errorf("flush of all servers: %v", err)
+	}
+	if items, err := client.GetMulti(numbered("client0:", 60)); err != nil || len(items) > 0 {
+		t.Errorf("after the flush: %d items, error %v", len(items), err)
+	}
 }
 
 func useGomemcache(client *memcache.Client, prefix string) error {

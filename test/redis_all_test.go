@@ -2,55 +2,10 @@ package test
 
 import (
 	"fmt"
-	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
-
-	"nutmeg/internal/resp"
 )
-
-// texts is the strings of a reply that is a list of them.
-func texts(t testing.TB, reply string) (all []string) {
-	t.Helper()
-	r := resp.NewReader([]byte(reply))
-	head, ok := r.Next()
-	if !ok || !head.IsList() {
-		t.Fatalf("got %s, want a list", short(reply))
-	}
-	for range head.Count {
-		v, ok := r.Next()
-		if !ok || !v.IsText() {
-			t.Fatalf("got %s, want a list of strings", short(reply))
-		}
-		all = append(all, string(v.Text))
-	}
-	return all
-}
-
-// scan reads a SCAN to its end and returns what it found, sorted.
-func (c *rawConn) scan(options ...string) (all []string) {
-	c.t.Helper()
-	for cursor, pages := "0", 0; ; pages++ {
-		reply := c.ask(slices.Concat([]string{"SCAN", cursor}, options)...)
-		r := resp.NewReader([]byte(reply))
-		head, _ := r.Next()
-		next, ok := r.Next()
-		page, whole := r.Element()
-		if !ok || !whole || head.Count != 2 || r.Len() > 0 {
-			c.t.Fatalf("SCAN %s: got %s", cursor, short(reply))
-		}
-		all = append(all, texts(c.t, string(page))...)
-		if cursor = string(next.Text); cursor == "0" {
-			slices.Sort(all)
-			return slices.Compact(all)
-		}
-		if pages > 100000 {
-			c.t.Fatal("the scan does not end")
-		}
-	}
-}
 
 func TestRedisDataOfAllServers(t *testing.T) {
 	t.Parallel()
@@ -108,53 +63,6 @@ func TestRedisAllInAPipeline(t *testing.T) {
 	}
 	c.send(send.String() + "DBSIZE\r\n")
 	c.want(want.String() + integer(300))
-}
-
-func TestRedisCLIScansAllServers(t *testing.T) {
-	t.Parallel()
-	b := startRedisBed(t, bedOptions{servers: 3})
-	c := b.dial(t)
-	keys := named("key-", 500)
-	c.wantAsk(okReply, with("MSET", pairs(keys, keys)...)...)
-	host, port, _ := strings.Cut(b.Addr(), ":")
-	cli := func(args ...string) string {
-		out, err := exec.Command("redis-cli", append([]string{"-h", host, "-p", port}, args...)...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("redis-cli %v: %v\n%s", args, err, out)
-		}
-		return string(out)
-	}
-	found := strings.Fields(cli("--scan"))
-	if slices.Sort(found); !slices.Equal(found, slices.Sorted(slices.Values(keys))) {
-		t.Errorf("--scan finds %d keys, want %d", len(found), len(keys))
-	}
-	for _, mode := range []string{"--bigkeys", "--memkeys"} {
-		if out := cli(mode); !strings.Contains(out, "Sampled 500 keys in the keyspace!") {
-			t.Errorf("%s prints\n%s", mode, out)
-		}
-	}
-}
-
-// TestRedisScanWhoseServersChange: a scan that began with other servers is refused, not led on through some of the keys.
-func TestRedisScanWhoseServersChange(t *testing.T) {
-	t.Parallel()
-	o := bedOptions{servers: 3}
-	b := startRedisBed(t, o)
-	c := b.dial(t)
-	keys := named("key-", 300)
-	c.wantAsk(okReply, with("MSET", pairs(keys, keys)...)...)
-	r := resp.NewReader([]byte(c.ask("SCAN", "0")))
-	_, _ = r.Next()
-	cursor, _ := r.Next()
-
-	o.listen = b.Addr()
-	b.reload(bedYAML(o, b.servers[:2]))
-	c.wantAsk("-ERR invalid cursor: it is not of the servers that this pool has now; begin again with 0\r\n", "SCAN", string(cursor.Text))
-	c.wantAsk("-ERR invalid cursor: it is not of the servers that this pool has now; begin again with 0\r\n", "SCAN", "1")
-	b.reload(bedYAML(o, b.servers))
-	if reply := c.ask("SCAN", string(cursor.Text)); !strings.HasPrefix(reply, "*2\r\n") {
-		t.Errorf("back with the old servers, the scan gets %s", short(reply))
-	}
 }
 
 func TestRedisAdministrationOfAllServers(t *testing.T) {
@@ -225,25 +133,6 @@ func TestRedisAdministrationOfAllServers(t *testing.T) {
 	c.wantAsk("*0\r\n", "ACL", "LOG")
 	c.wantAsk(okReply, "ACL", "LOG", "RESET")
 	c.wantAsk(okReply, "SWAPDB", "0", "1")
-}
-
-// TestRedisRefusalsOfAdministration: what would harm others is refused, with one server, too.
-func TestRedisRefusalsOfAdministration(t *testing.T) {
-	t.Parallel()
-	for _, servers := range []int{1, 3} {
-		c := startRedisBed(t, bedOptions{servers: servers}).dial(t)
-		for _, args := range [][]string{
-			{"SHUTDOWN"}, {"REPLICAOF", "NO", "ONE"}, {"SLAVEOF", "NO", "ONE"}, {"FAILOVER"}, {"DEBUG", "SLEEP", "0"}, {"SYNC"}, {"PSYNC", "?", "-1"},
-			{"REPLCONF", "ACK", "0"}, {"SCRIPT", "DEBUG", "YES"},
-		} {
-			if got := c.ask(args...); !strings.HasPrefix(got, "-ERR nutmeg does not run '"+strings.ToLower(args[0])) {
-				t.Errorf("%d servers: %v answers %s", servers, args, short(got))
-			}
-		}
-		c.wantAsk("-ERR This instance has cluster support disabled\r\n", "READONLY")
-		c.wantAsk("-ERR This instance has cluster support disabled\r\n", "CLUSTER", "INFO")
-		c.wantAsk(pongReply, "PING")
-	}
 }
 
 // TestRedisOneServerAnswersAsItself: with one server behind it, the proxy says what the server says.
@@ -353,42 +242,6 @@ func TestRedisAllWithAServerOut(t *testing.T) {
 	c.wantAsk(integer(50), "DBSIZE")
 }
 
-func TestRedisOneServerByName(t *testing.T) {
-	t.Parallel()
-	b := startRedisBed(t, bedOptions{servers: 3})
-	c := b.dial(t)
-	for i := range 3 {
-		name := "s" + strconv.Itoa(i+1)
-		key := b.key(i, "k")
-		c.wantAsk(bulks(name), "NUTMEG", "WHERE", key)
-		c.wantAsk(okReply, "NUTMEG", "ON", name, "SET", key, "a\r\nb")
-		b.dialServer(t, i).wantAsk(bulk("a\r\nb"), "GET", key)
-		c.wantAsk(integer(1), "nutmeg", "on", name, "dbsize")
-		c.wantAsk(bulks("port", strconv.Itoa(b.servers[i].Port())), "NUTMEG", "ON", name, "CONFIG", "GET", "port")
-	}
-	c.wantAsk(bulks("s1", "s2", "s1"), "NUTMEG", "WHERE", b.key(0, "k"), b.key(1, "k"), b.key(0, "k"))
-	c.wantAsk(array(bulks("s1", b.servers[0].Addr(), "in"), bulks("s2", b.servers[1].Addr(), "in"), bulks("s3", b.servers[2].Addr(), "in")), "NUTMEG", "SERVERS")
-	c.wantAsk("-ERR this pool has no server 's4'; it has s1,s2,s3\r\n", "NUTMEG", "ON", "s4", "PING")
-	c.send("NUTMEG ON s2 PING\r\n")
-	c.want(pongReply)
-	for _, args := range [][]string{
-		{"MULTI"}, {"SUBSCRIBE", "a"}, {"MONITOR"}, {"SELECT", "1"}, {"BLPOP", "a", "0"}, {"SHUTDOWN"}, {"SYNC"}, {"NUTMEG", "HELP"}, {"NONE"},
-		{"CLIENT", "REPLY", "OFF"}, {"CONFIG", "NONE"}, {"XREAD", "BLOCK", "0", "STREAMS", "s", "0"}, {"HELLO"}, {"QUIT"}, {"CLIENT", "TRACKING", "ON"},
-		{"WAIT", "1", "0"}, {"RESET"}, {"AUTH", "x"}, {"SCRIPT", "DEBUG", "YES"}, {"READONLY"}, {"EXEC"},
-	} {
-		got := c.ask(slices.Concat([]string{"NUTMEG", "ON", "s1"}, args)...)
-		if want := fmt.Sprintf("-ERR '%s' cannot be sent to one server: ", args[0]); !strings.HasPrefix(got, want) {
-			t.Errorf("NUTMEG ON s1 %v answers %s", args, short(got))
-		}
-	}
-	for _, args := range [][]string{{"NUTMEG"}, {"NUTMEG", "ON"}, {"NUTMEG", "ON", "s1"}, {"NUTMEG", "WHERE"}, {"NUTMEG", "NONE"}} {
-		c.wantAsk("-ERR unknown subcommand or wrong number of arguments. Try NUTMEG HELP.\r\n", args...)
-	}
-	if got := c.ask("NUTMEG", "HELP"); !strings.HasPrefix(got, "*9\r\n+NUTMEG ") {
-		t.Errorf("NUTMEG HELP answers %s", short(got))
-	}
-}
-
 // TestRedisMessagesGoToTheServerOfTheirChannel: a subscriber there gets each once.
 func TestRedisMessagesGoToTheServerOfTheirChannel(t *testing.T) {
 	t.Parallel()
@@ -424,41 +277,105 @@ func TestRedisReadsStreamsThatDoNotBlock(t *testing.T) {
 	}
 }
 
-// TestRedisAllServersWithRulesForCommands: what the configuration denies and renames holds for requests to all servers, and for those to one by name.
-func TestRedisAllServersWithRulesForCommands(t *testing.T) {
+// TestRedisAllWithVersion3: what servers answer in version 3 of the protocol is merged, too, and stays of its kind.
+func TestRedisAllWithVersion3(t *testing.T) {
 	t.Parallel()
-	b := startRedisBed(t, bedOptions{
-		servers: 3, serverArgs: []string{"--rename-command", "DBSIZE", "COUNTALL", "--rename-command", "SCAN", "WALK"},
-		pool: []string{"commands: {deny: [flushall, config|set], rename: {dbsize: COUNTALL, scan: WALK}}"},
-	})
-	c := b.dial(t)
-	keys := named("key-", 60)
+	b := startRedisBed(t, bedOptions{servers: 3})
+	c, direct := b.dial(t), b.dialServer(t, 0)
+	for _, one := range []*rawConn{c, direct} {
+		if got := one.ask("HELLO", "3"); !strings.HasPrefix(got, "%") {
+			t.Fatalf("HELLO 3 answers %s", short(got))
+		}
+	}
+	keys := named("key-", 100)
 	c.wantAsk(okReply, with("MSET", pairs(keys, keys)...)...)
-	c.wantAsk(integer(60), "DBSIZE")
-	if got := c.scan("COUNT", "5"); len(got) != 60 {
+	for _, line := range []string{
+		"KEYS *", "DBSIZE", "CONFIG GET maxmemory", "CONFIG GET port", "INFO", "INFO nutmeg", "PUBSUB CHANNELS", "PUBSUB NUMSUB a", "MEMORY STATS", "MEMORY DOCTOR",
+		"FUNCTION STATS", "FUNCTION LIST", "LATENCY HISTOGRAM", "LATENCY LATEST", "SLOWLOG GET", "ACL LOG", "ACL USERS", "ACL GETUSER default", "SCRIPT EXISTS a",
+		"RANDOMKEY", "SCAN 0", "ROLE", "TIME", "LASTSAVE",
+	} {
+		got, want := c.ask(strings.Fields(line)...), direct.ask(strings.Fields(line)...)
+		if got[0] != want[0] {
+			t.Errorf("%s: got %s, want what begins like %s", line, short(got), short(want))
+		}
+	}
+	if got := c.scan(); len(got) != 100 {
 		t.Errorf("SCAN finds %d keys", len(got))
 	}
-	if got := c.ask("NUTMEG", "ON", "s1", "DBSIZE"); !strings.HasPrefix(got, ":") {
-		t.Errorf("DBSIZE on one server: %s", short(got))
-	}
-	for _, args := range [][]string{{"FLUSHALL"}, {"CONFIG", "SET", "maxmemory", "0"}} {
-		if got := c.ask(args...); !strings.HasPrefix(got, "-NOPERM ") {
-			t.Errorf("%v answers %s", args, short(got))
-		}
-		if got := c.ask(slices.Concat([]string{"NUTMEG", "ON", "s1"}, args)...); !strings.HasPrefix(got, "-NOPERM ") {
-			t.Errorf("NUTMEG ON s1 %v answers %s", args, short(got))
-		}
-	}
-	c.wantAsk(integer(60), "DBSIZE")
+}
 
-	c.wantAsk(okReply, "MULTI")
-	if got := c.ask("NUTMEG", "SERVERS"); !strings.HasPrefix(got, "-ERR 'nutmeg' is not for one server and cannot be part of a transaction") {
-		t.Errorf("in a transaction NUTMEG answers %s", short(got))
+// TestRedisAllWithAnswersThatDoNotFit: a server that answers nonsense costs an error, and neither the connection nor the next request.
+func TestRedisAllWithAnswersThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	says := func(answer string) string {
+		return serveScript(t, func(c *scriptedConn) {
+			for words := c.request(); words != nil; words = c.request() {
+				if strings.EqualFold(words[0], "GET") {
+					c.say(bulk("value"))
+					continue
+				}
+				c.say(answer)
+			}
+		}).addr
 	}
-	c.wantAsk("-EXECABORT Transaction discarded because of previous errors.\r\n", "EXEC")
+	const unfit = "-ERR a server's answer is not of the kind that was expected; NUTMEG ON <server> <command> asks one server\r\n"
+	for _, test := range []struct{ one, other, command, want string }{
+		{"*1\r\n+a\r\n", ":1\r\n", "KEYS *", unfit},
+		{"*1\r\n+a\r\n", "*-1\r\n", "KEYS *", unfit},
+		{":1\r\n", "$1\r\n1\r\n", "DBSIZE", unfit},
+		{":9223372036854775807\r\n", ":1\r\n", "DBSIZE", "-ERR the sum of the servers' answers is too large; NUTMEG ON <server> <command> asks one server\r\n"},
+		{"$-1\r\n", "*1\r\n+a\r\n", "RANDOMKEY", unfit},
+		{"+OK\r\n", "$4\r\n# X\n\r\n", "INFO server", "-"},
+		{"*0\r\n", "*1\r\n*1\r\n+a\r\n", "SLOWLOG GET", unfit},
+		{"*3\r\n+a\r\n+b\r\n+c\r\n", "*0\r\n", "CONFIG GET x", unfit},
+		{"*2\r\n$1\r\nx\r\n*0\r\n", "+OK\r\n", "SCAN 0", "-ERR Invalid argument\r\n"},
+		{
+			"*2\r\n$20\r\n18446744073709551615\r\n*0\r\n", "+OK\r\n", "SCAN 0",
+			"-ERR the cursor of server a leaves no room to name the server beside it; scan each server by NUTMEG ON <server> SCAN\r\n",
+		},
+		{"-ERR one\r\n", "-ERR other\r\n", "FLUSHALL", "-ERR one (server a; done by 0 of 2 servers)\r\n"},
+		{"-ERR same\r\n", "-ERR same\r\n", "FLUSHALL", "-ERR same\r\n"},
+		{"+OK\r\n", "-ERR other\r\n", "FLUSHALL", "-ERR other (server b; done by 1 of 2 servers)\r\n"},
+		{"-NOTBUSY idle\r\n", "+OK\r\n", "SCRIPT KILL", "+OK\r\n"},
+	} {
+		n := startNutmeg(t, poolConf("redis: true\ndistribution: modula", says(test.one)+" a", says(test.other)+" b"))
+		c := dial(t, n.Addr())
+		if got := c.ask(strings.Fields(test.command)...); got != test.want && test.want != "-" {
+			t.Errorf("%s, %q and %q: got %s, want %s", test.command, test.one, test.other, short(got), short(test.want))
+		}
+		c.wantAsk(bulk("value"), "GET", "k")
+	}
+}
 
-	b = startRedisBed(t, bedOptions{pool: []string{"commands: {deny: [nutmeg]}"}})
-	if got := b.dial(t).ask("NUTMEG", "SERVERS"); !strings.HasPrefix(got, "-NOPERM ") {
-		t.Errorf("denied, NUTMEG answers %s", short(got))
+// TestRedisAnyServerIsOneThatIsWell: what any server can answer is not asked of a dead one for long.
+func TestRedisAnyServerIsOneThatIsWell(t *testing.T) {
+	t.Parallel()
+	b := startRedisBed(t, bedOptions{servers: 3, workers: 1, pool: []string{"timeout: 10000"}})
+	c := b.dial(t)
+	count := b.dialServer(t, 0).ask("COMMAND", "COUNT")
+	c.wantAsk(count, "COMMAND", "COUNT")
+	b.servers[b.owner("placeholder")].Kill()
+	eventually(t, "another server to be asked", func() error {
+		if got := c.ask("COMMAND", "COUNT"); got != count {
+			return fmt.Errorf("got %q", got)
+		}
+		return nil
+	})
+	for range 10 {
+		c.wantAsk(count, "COMMAND", "COUNT")
+	}
+}
+
+// TestRedisGraphOfOneServer: a server that has no samples does not hide those of another.
+func TestRedisGraphOfOneServer(t *testing.T) {
+	t.Parallel()
+	b := startRedisBed(t, bedOptions{servers: 3, serverArgs: []string{"--enable-debug-command", "yes"}})
+	c := b.dial(t)
+	c.wantAsk("-ERR No samples available for event 'command'\r\n", "LATENCY", "GRAPH", "command")
+	c.wantAsk(okReply, "CONFIG", "SET", "latency-monitor-threshold", "1")
+	b.dialServer(t, 1).wantAsk(okReply, "DEBUG", "SLEEP", "0.01")
+	got := c.ask("LATENCY", "GRAPH", "command")
+	if !strings.HasPrefix(got, "$") || !strings.Contains(got, "# server s1\nERR No samples") || !strings.Contains(got, "# server s2\ncommand - high") {
+		t.Errorf("got %s", short(got))
 	}
 }

@@ -117,7 +117,7 @@ const (
 	nullReply        = "$-1\r\n"
 	serverNoPassword = "-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?\r\n"
 	serverWrongPass  = "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
-	noAuth           = "-NOAUTH Authentication required\r\n"
+	noAuth           = "-NOAUTH Authentication required.\r\n"
 	// serverNoAuth is what a redis-server says; the proxy's own text has no full stop, as twemproxy's.
 	serverNoAuth = "-NOAUTH Authentication required.\r\n"
 )

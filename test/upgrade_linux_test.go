@@ -275,7 +275,7 @@ func TestClientStateMoves(t *testing.T) {
 	for range 2 {
 		l.upgrade(t)
 		known.wantAsk(bulk("k"), "GET", "k")
-		stranger.wantAsk("-NOAUTH Authentication required\r\n", "GET", "k")
+		stranger.wantAsk("-NOAUTH Authentication required.\r\n", "GET", "k")
 	}
 	halfway.send(whole[1000:])
 	halfway.want(bulk(strings.Repeat("k", 3000)))

@@ -22,6 +22,7 @@ type Memory struct {
 
 // entry is what is remembered of a name.
 type entry struct {
+	name  string           // in lower case
 	cmd   *command.Command // nil: no server knows it
 	until int64
 }
@@ -33,19 +34,19 @@ type shelf struct {
 	oldest  int
 }
 
-// Recall returns what was kept of a name, in any case; a subcommand's is "config|get". fresh is false if there is nothing,
-// or if it is too old to be relied on. It does not allocate in the steady state. now is in nanoseconds.
-func (m *Memory) Recall(name []byte, now int64) (cmd *command.Command, fresh bool) {
+// Recall returns what was kept of a name, in any case, and the name in lower case; a subcommand's is "config|get". fresh is
+// false if there is nothing, or if it is too old to be relied on. It does not allocate in the steady state. now is in nanoseconds.
+func (m *Memory) Recall(name []byte, now int64) (cmd *command.Command, lower string, fresh bool) {
 	if len(name) > mostName || len(m.known.entries)+len(m.unknown.entries) == 0 {
-		return nil, false
+		return nil, "", false
 	}
 	m.lower = appendLower(m.lower[:0], name)
 	for _, s := range [...]*shelf{&m.known, &m.unknown} {
 		if e, there := s.entries[string(m.lower)]; there && now < e.until {
-			return e.cmd, true
+			return e.cmd, e.name, true
 		}
 	}
-	return nil, false
+	return nil, "", false
 }
 
 // Keep remembers what was said of a name; cmd is nil if no server knows it. It replaces what was kept before.
@@ -56,11 +57,11 @@ func (m *Memory) Keep(name []byte, cmd *command.Command, now int64) {
 	key := string(appendLower(nil, name))
 	if cmd != nil {
 		m.unknown.drop(key)
-		m.known.put(key, entry{cmd, now + knownFor})
+		m.known.put(key, entry{key, cmd, now + knownFor})
 		return
 	}
 	m.known.drop(key)
-	m.unknown.put(key, entry{nil, now + unknownFor})
+	m.unknown.put(key, entry{key, nil, now + unknownFor})
 }
 
 // put keeps an entry; the one that came first makes room for it.

@@ -12,10 +12,12 @@ import (
 const second = int64(time.Second)
 
 func recalled(m *Memory, name string, now int64) string {
-	cmd, fresh := m.Recall([]byte(name), now)
+	cmd, lower, fresh := m.Recall([]byte(name), now)
 	switch {
 	case !fresh:
 		return "nothing"
+	case lower != strings.ToLower(name):
+		return "the name " + lower
 	case cmd == nil:
 		return "unknown"
 	}

@@ -84,10 +84,10 @@ const (
 	numKinds
 )
 
-// MetaQuestion finds out whether a server speaks the meta commands of memcached 1.6.9 and later, which this package
-// knows: an ms that no server may store, and mn behind it. Who understands ms refuses it, skips the two bytes of the value
-// and answers MN: an error, MN. For others the value is a command: an error, an error, and what they make of mn.
-const MetaQuestion = "ms nutmeg 2 !\r\nxx\r\nmn\r\n"
+// MetaQuestion finds out whether a server speaks the meta commands that this package knows: an ms that no server may
+// store, mn, and version. Who understands ms refuses it, skips the two bytes of the value and answers MN: an error, MN, the
+// version. For others the value is a command of its own, or mn is not known: errors, and the version.
+const MetaQuestion = "ms nutmeg 2 !\r\nxx\r\nmn\r\nversion\r\n"
 
 // NoopRequest is what MN answers.
 const NoopRequest = "mn\r\n"

@@ -28,6 +28,7 @@ const (
 	BadExptime
 	BadDelta
 	BadDelete
+	MissingKey
 	BadFlag
 	TooManyFlags
 	TooManyKeys // the engine's own from here, by the limits of the configuration
@@ -54,6 +55,7 @@ var problemReplies = [numProblems]string{
 	BadExptime:         "CLIENT_ERROR invalid exptime argument\r\n",
 	BadDelta:           "CLIENT_ERROR invalid numeric delta argument\r\n",
 	BadDelete:          "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n",
+	MissingKey:         "CLIENT_ERROR bad command line format\r\n",
 	BadFlag:            "CLIENT_ERROR invalid flag\r\n",
 	TooManyFlags:       "CLIENT_ERROR options flags too long\r\n",
 	TooManyKeys:        "CLIENT_ERROR too many keys in request (request_keys)\r\n",
@@ -80,6 +82,7 @@ var problemNames = [numProblems]string{
 	BadExptime:         "malformed or out-of-range exptime",
 	BadDelta:           "malformed delta",
 	BadDelete:          "delete with a time or a further argument",
+	MissingKey:         "command without a key",
 	BadFlag:            "flag of a meta command that is no letter",
 	TooManyFlags:       "more than 16 flags of ms",
 	TooManyKeys:        "more keys than request_keys",

@@ -280,7 +280,11 @@ func (p *RequestParser) endLine(size uint32, req *Request) {
 		return
 	}
 	if !p.named || p.words < f.required {
-		p.refuse(req, WrongArity)
+		why := WrongArity
+		if p.kind == MetaDebug { // as memcached has it
+			why = MissingKey
+		}
+		p.refuse(req, why)
 		p.frameless = true
 	}
 	if !f.block {

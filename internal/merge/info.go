@@ -47,7 +47,7 @@ func appendInfo(dst []byte, in *Responses) ([]byte, error) {
 	if len(in.Tail) > 0 {
 		out = append(separate(out), in.Tail...)
 	}
-	return appendText(dst, kind, out), nil
+	return resp.AppendText(dst, kind == resp.VerbatimString, out), nil
 }
 
 // take adds what a server says.

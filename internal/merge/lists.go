@@ -178,28 +178,22 @@ func appendRandom(dst []byte, in *Responses) ([]byte, error) {
 	return append(dst, there[in.Random%uint64(len(there))]...), nil
 }
 
-// appendTexts puts texts that are made for people behind one another.
+// appendTexts puts texts that are made for people behind one another. An error is a text, too, unless it is all there is.
 func appendTexts(dst []byte, in *Responses) ([]byte, error) {
 	var all []byte
 	var kind resp.Kind
 	for i, body := range in.Bodies {
 		v, err := read(body)
-		if err != nil || !v.IsText() {
+		switch {
+		case err != nil || !v.IsText() && v.Kind != resp.SimpleError:
 			return dst, ErrShape
-		}
-		if i == 0 {
+		case kind == 0 && v.Kind != resp.SimpleError:
 			kind = v.Kind
 		}
 		all = fmt.Appendf(all, "# server %s\n%s\n", in.server(i), bytes.TrimRight(v.Text, "\n"))
 	}
-	return appendText(dst, kind, all), nil
-}
-
-// appendText appends a text of many lines in the way of a response that was one.
-func appendText(dst []byte, like resp.Kind, text []byte) []byte {
-	if like != resp.VerbatimString {
-		return resp.AppendBulk(dst, text)
+	if kind == 0 {
+		return appendFirst(dst, in)
 	}
-	dst = resp.AppendHeader(dst, resp.VerbatimString, len(text)+len("txt:"))
-	return append(append(append(dst, "txt:"...), text...), "\r\n"...)
+	return resp.AppendText(dst, kind == resp.VerbatimString, all), nil
 }

@@ -5,7 +5,7 @@
 //
 //	dst, err := merge.Sum.Append(dst, &merge.Responses{Bodies: bodies, Servers: names})
 //
-// Errors of servers are not its matter, but for OneSucceeded: who merges has looked for them before.
+// Errors of servers are not its matter, but for OneSucceeded and Texts: who merges has looked for them before.
 package merge
 
 import (

@@ -335,3 +335,19 @@ func TestInKnowsWhoIsEjected(t *testing.T) {
 		t.Error("server 1 is not in when it is back")
 	}
 }
+
+func TestFailingUntilItSucceeds(t *testing.T) {
+	for _, ejects := range []bool{true, false} {
+		c := modulaPool(3)
+		c.Health.AutoEject = ejects
+		p := mustNew(t, c)
+		fail(t, p, 1, 1, 0, 0)
+		if p.Failing(0) || !p.Failing(1) {
+			t.Errorf("ejection %v: failing are %v and %v, want the second", ejects, p.Failing(0), p.Failing(1))
+		}
+		p.Succeeded(1, 0, 0)
+		if p.Failing(1) {
+			t.Errorf("ejection %v: failing after a success", ejects)
+		}
+	}
+}

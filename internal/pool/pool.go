@@ -168,3 +168,7 @@ func (p *Pool) In(server int) bool {
 	in := p.view.Load().in
 	return in == nil || in[server]
 }
+
+// Failing reports whether server has failed since it last succeeded, or is
+// being tried after an ejection. It costs an atomic load.
+func (p *Pool) Failing(server int) bool { return p.alert[server].Load() }

@@ -10,6 +10,7 @@ import (
 
 	"nutmeg/internal/config"
 	"nutmeg/internal/evloop"
+	"nutmeg/internal/memcache"
 )
 
 // bench is the engine over real sockets, stepped by the test, which plays the client and the servers by itself.
@@ -194,6 +195,23 @@ var exchanges = []exchange{
 		response: [2]string{"STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\n"}, toClient: 21,
 	},
 	{
+		name: "memcached mg", protocol: "redis: false",
+		request: "mg a v k O12\r\n", toServer: [2]int{14, 0}, response: [2]string{"VA 3 ka O12\r\nabc\r\n"}, toClient: 18,
+	},
+	{
+		name: "memcached mg of an encoded key", protocol: "redis: false",
+		request: "mg YQ== b v\r\n", toServer: [2]int{13, 0}, response: [2]string{"VA 3\r\nabc\r\n"}, toClient: 11,
+	},
+	{
+		name: "memcached ms", protocol: "redis: false",
+		request: "ms a 3 T60\r\nabc\r\n", toServer: [2]int{17, 0}, response: [2]string{"HD\r\n"}, toClient: 4,
+	},
+	{
+		name: "memcached ms and mg, both quiet, and mn", protocol: "redis: false",
+		request:  "ms a 3 q\r\nabc\r\nmg a v q\r\nmg a v q\r\nmn\r\n",
+		toServer: [2]int{15 + 10 + 10 + 3*4, 0}, response: [2]string{"MN\r\nVA 3\r\nabc\r\nMN\r\nMN\r\n"}, toClient: 11 + 4,
+	},
+	{
 		name: "memcached get over two servers", protocol: "redis: false",
 		request: "get a b\r\n", toServer: [2]int{7, 7},
 		response: [2]string{"VALUE a 0 3\r\nabc\r\nEND\r\n", "VALUE b 0 1\r\nx\r\nEND\r\n"}, toClient: 18 + 16 + 5,
@@ -211,7 +229,24 @@ func (e *exchange) bench(tb testing.TB) *bench {
 		b.step()
 	}
 	b.readAll(b.client, 2*len(reply))
+	if strings.HasPrefix(e.name, "memcached m") {
+		b.askDialect()
+	}
 	return b
+}
+
+// askDialect has the first server asked whether it speaks meta commands.
+func (b *bench) askDialect() {
+	b.write(b.client, []byte("mg a\r\n"))
+	b.step()
+	for _, exchange := range []struct{ request, response string }{
+		{memcache.MetaQuestion, "CLIENT_ERROR invalid flag\r\nMN\r\nVERSION 1\r\n"}, {"mg a\r\n", "EN\r\n"},
+	} {
+		b.readAll(b.servers[0], len(exchange.request))
+		b.write(b.servers[0], []byte(exchange.response))
+		b.step()
+	}
+	b.readAll(b.client, len("EN\r\n"))
 }
 
 // TestRequestsAllocateNothing holds the promise of the request path, system calls included.

@@ -6,12 +6,20 @@ import "math"
 
 // reply answers a request of the client without a server, in its turn.
 func (c *client) reply(text []byte) {
+	if c.session != nil && c.session.mutes() {
+		return
+	}
+	c.tell(text)
+}
+
+// tell is reply for what the client gets whatever it said of responses.
+func (c *client) tell(text []byte) {
 	if c.queue.oldest == nil {
 		c.conn.Send(text)
 		return
 	}
 	r := c.worker.newRequest()
-	c.accept(r, 0)
+	c.await(r, 0)
 	r.response.Append(&c.worker.loop.Chunks, text)
 	r.collect(len(text))
 	r.done = true
@@ -45,6 +53,15 @@ func (c *client) learn(size int) {
 
 // accept puts a request into the client's queue. Size is what it makes the proxy hold, apart from its response.
 func (c *client) accept(r *request, size int) {
+	if c.session != nil && c.session.mutes() {
+		c.acceptSilent(r, size)
+		return
+	}
+	c.await(r, size)
+}
+
+// await is accept for what the client gets a response to whatever it said.
+func (c *client) await(r *request, size int) {
 	r.client = c
 	r.charge = size + requestOverhead + int(c.expected)
 	c.held += r.charge
@@ -107,6 +124,7 @@ func (w *worker) swallow(r *request) {
 		c.held -= r.charge
 		c.requests--
 		c.relieve()
+		c.leaveIfIdle()
 		c.takeLeave()
 	}
 	w.freeRequest(r)

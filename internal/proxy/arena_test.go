@@ -78,7 +78,7 @@ func (a *arena) mendEverything() {
 // finish waits until what has left is forgotten, and checks that nothing is left of it.
 func (a *arena) finish() {
 	a.t.Helper()
-	if err := a.RunFor(a.loops, 12*time.Second); err != nil {
+	if err := a.RunFor(a.loops, time.Duration(identityIdle)+2*time.Second); err != nil {
 		a.t.Fatal(err)
 	}
 	checkEmpty(a.proxy, a.fail)

@@ -147,7 +147,7 @@ func (c *client) resume() {
 	switch {
 	case c.gone:
 	case c.leaving:
-		c.leaveIfIdle() // the request that was held may have been answered without a server
+		c.leaveIfIdle() // a request that was held may have been the last
 	case c.stalled:
 		c.unparsed.Take(chunks, &waiting.Buffer)
 	default:
@@ -198,7 +198,7 @@ func (c *client) leave() {
 }
 
 func (c *client) leaveIfIdle() {
-	if (c.leaving || c.ended) && c.queue.oldest == nil && !c.gone && !c.holding {
+	if (c.leaving || c.ended) && c.queue.oldest == nil && !c.gone && !c.holding && !c.runsMuted() {
 		c.sayGoodbye(!c.broken)
 	}
 }

@@ -111,6 +111,7 @@ func (d *dedicated) lost(conn *serverConn) {
 	if c := conn.owner; c != nil {
 		conn.owner = nil
 		c.session.lost(c, conn)
+		c.goOnHolding()
 	}
 	d.callNext()
 }
@@ -121,7 +122,13 @@ func (s *serverConn) giveBack() {
 	if c == nil {
 		return
 	}
-	if !s.listens {
+	switch {
+	case s.waits:
+		c.session.forgetWait(s)
+		s.owner, s.waits = nil, false
+		s.repose(c)
+		return
+	case !s.listens:
 		c.session.blocked = false
 	}
 	if c.session.needs(s) {
@@ -134,6 +141,11 @@ func (s *serverConn) giveBack() {
 	}
 	s.owner, c.session.pinned = nil, nil
 	c.goOnHolding()
+	s.repose(c)
+}
+
+// repose leaves a connection that c has given back to others, if they may have it.
+func (s *serverConn) repose(c *client) {
 	if s.spent() {
 		s.close()
 		c.takeLeave()
@@ -150,5 +162,5 @@ func (s *serverConn) giveBack() {
 // was about is over.
 func (s *serverConn) spent() bool {
 	sv := s.server
-	return s.era != sv.era || sv.ended || s.redis.Kind() == resp.SimpleError || sv.dedicated.open > sv.dedicated.most()
+	return s.era != sv.era || sv.ended || s.suspect || s.redis.Kind() == resp.SimpleError || sv.dedicated.open > sv.dedicated.most()
 }

@@ -134,6 +134,9 @@ func (c *client) takeLeave() {
 		return // it stays, or leaves by itself
 	case c.holding, c.session != nil && c.session.engaged():
 		return // with state on a server that only it has
+	case c.monitors():
+		c.leave() // what it waits for has no end
+		return
 	case c.unparsed != nil:
 		return // which has been taken from the client
 	case d.give == nil && c.cut != nil, c.cut != nil && (c.cut.skips || c.cut.rope.Len() > mostInput):

@@ -26,12 +26,17 @@ type fuzzDialect struct {
 	option    string
 	get       func(keys ...string) string
 	answer    func(keys ...string) string
+	all       []string // requests that go to all servers
 	newServer func() func(data []byte) (answers []byte, err error)
 	newReader func() responseReader
 }
 
 var fuzzRedis = fuzzDialect{
 	option: "redis: true",
+	all: []string{
+		"KEYS *\r\n", "DBSIZE\r\n", "INFO\r\n", "SCAN 0\r\n", "CONFIG GET a\r\n", "SLOWLOG GET\r\n", "LATENCY HISTOGRAM\r\n", "MEMORY STATS\r\n",
+		"PUBSUB NUMSUB a\r\n", "PUBSUB CHANNELS\r\n", "FUNCTION LIST\r\n", "FLUSHALL\r\n", "SCRIPT KILL\r\n", "RANDOMKEY\r\n", "LATENCY LATEST\r\n",
+	},
 	get: func(keys ...string) string {
 		name := "GET"
 		if len(keys) > 1 {
@@ -99,6 +104,16 @@ func answerFuzzRedis(out []byte, request *resp.Request, bytes []byte) []byte {
 		return out // nothing ever comes
 	case "del", "unlink", "exists", "touch":
 		return resp.AppendInteger(out, int64(len(args)-1))
+	case "keys", "config", "slowlog", "pubsub", "function":
+		return append(out, "*2\r\n$1\r\na\r\n$1\r\nb\r\n"...)
+	case "latency", "memory":
+		return append(out, "*2\r\n$1\r\na\r\n*4\r\n$5\r\ncalls\r\n:1\r\n$14\r\nhistogram_usec\r\n*2\r\n:1\r\n:1\r\n"...)
+	case "dbsize":
+		return append(out, ":5\r\n"...)
+	case "info":
+		return resp.AppendBulk(out, "# Stats\na:1\n# Keyspace\ndb0:keys=1,x=2\n")
+	case "scan":
+		return append(out, "*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n"...)
 	}
 	return append(out, resp.OK...)
 }
@@ -150,6 +165,12 @@ func answerFuzzMemcache(out []byte, request *memcache.Request, bytes []byte) []b
 			keys = append(keys, string(span.Of(bytes)))
 		}
 		return appendFuzzValues(out, keys)
+	case kind.Meta():
+		return answerFuzzMeta(out, request, bytes)
+	case kind == memcache.MetaNoop:
+		return append(out, "MN\r\n"...)
+	case kind == memcache.Stats:
+		return append(out, "STAT pid 1\r\nEND\r\n"...)
 	case kind.Storage():
 		return append(out, "STORED\r\n"...)
 	case kind == memcache.Incr, kind == memcache.Decr:
@@ -370,6 +391,9 @@ func fuzzServer(t *testing.T, d *fuzzDialect, seed uint64, data []byte) {
 	})
 	victims := [2]*asker{b.asker("victim"), b.asker("victim")}
 	own, both := b.dialect.get(b.key(0, 100)), b.dialect.get(b.key(1, 101), b.key(0, 102))
+	if all := b.dialect.all; len(all) > 0 && seed/8%2 == 1 {
+		both = all[seed/16%uint64(len(all))]
+	}
 	for _, v := range victims {
 		v.SendString(strings.Repeat(own, 1+int(seed%3)) + both + own)
 	}
@@ -437,6 +461,8 @@ func FuzzMemcacheClientBytes(f *testing.F) {
 		"version\r\nverbosity 1\r\nverbosity 1 noreply\r\nquit\r\n", "set k 0 0 1073741824\r\nx", "set k 0 0 -1\r\n",
 		"get " + strings.Repeat("k", 251) + "\r\n", "get a\nget b\n", "get a\x00b\r\n", "\x80\x00\x00\x01", "\x81\x00", "stats\r\nflush_all\r\nms k 2\r\nab\r\n",
 		"get  a  b \r\nset k 0 0 1 noreply noreply\r\n", "GET / HTTP/1.1\r\n\r\n",
+		"mg a v q k\r\nmg YQ== b v\r\nms a 2 q\r\nhi\r\nmd a q\r\nma a N0 J1 q\r\nme a\r\nmn\r\n", "ms a 2 b q\r\nhi\r\nms a x\r\n", "mg a v q\r\nget a\r\nmg b v q\r\nquit\r\n",
+		"stats\r\nstats items\r\nstats conns\r\nflush_all noreply\r\nnutmeg servers\r\nnutmeg on s1 mg a v q\r\nnutmeg on s0 set a 0 0 1\r\nx\r\n",
 	} {
 		f.Add(uint64(seed), []byte(data))
 	}
@@ -450,6 +476,11 @@ func FuzzRedisServerBytes(f *testing.F) {
 		"_\r\n#t\r\n,1.5\r\n(12\r\n!3\r\nERR\r\n=5\r\ntxt:a\r\n~1\r\n:1\r\n", "-LOADING x\r\n-OOM y\r\n", "+OK\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "",
 	} {
 		f.Add(uint64(seed), []byte(data))
+	}
+	for i := range fuzzRedis.all {
+		for _, data := range []string{"*2\r\n$1\r\nx\r\n*0\r\n", ":7\r\n", "$-1\r\n", "*-1\r\n", "-ERR no\r\n", "$13\r\n# Stats\na:2\n\n\r\n", "*1\r\n*3\r\n:1\r\n:2\r\n:3\r\n"} {
+			f.Add(uint64(8+16*i), []byte(strings.Repeat("$1\r\nv\r\n", 1+(8+16*i)%3)+data))
+		}
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, data []byte) { fuzzServer(t, &fuzzRedis, seed, data) })
 }
@@ -509,4 +540,16 @@ func FuzzMemcacheServerBytes(f *testing.F) {
 		f.Add(uint64(seed), []byte(data))
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, data []byte) { fuzzServer(t, &fuzzMemcache, seed, data) })
+}
+
+func FuzzMemcacheMetaServerBytes(f *testing.F) {
+	for seed, data := range []string{
+		"CLIENT_ERROR invalid flag\r\nMN\r\nVERSION 1.6.18\r\n", "CLIENT_ERROR invalid flag\r\nMN\r\nVERSION 1.6.18\r\nVA 1\r\nx\r\nMN\r\nMN\r\n", "ERROR\r\nERROR\r\nERROR\r\nVERSION 1.4\r\n",
+		"ERROR\r\nERROR\r\nERROR\r\nERROR\r\nERROR\r\n", "CLIENT_ERROR x\r\nERROR\r\nMN\r\nVERSION 1.5.19\r\n", "MN\r\nMN\r\n", "VERSION 1\r\n", "HD\r\n",
+		"CLIENT_ERROR x\r\nMN\r\nVERSION 1\r\nMN\r\nEN\r\nMN\r\nMN\r\nMN\r\n", "CLIENT_ERROR x\r\nMN\r\nVERSION 1\r\nVA 2147483645\r\nx", "CLIENT_ERROR x\r\nMN\r\nVERSION 1\r\nSERVER_ERROR\r\nERROR\r\n",
+		"CLIENT_ERROR x\r\nMN\r\nERROR\r\nEN\r\nM", "", "\x00",
+	} {
+		f.Add(uint64(seed), []byte(data))
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, data []byte) { fuzzServer(t, &fuzzMeta, seed, data) })
 }

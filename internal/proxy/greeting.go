@@ -7,6 +7,8 @@ type greeting struct {
 	name string
 	// essential: an error as the answer means that the connection must not be used.
 	essential bool
+	// id: the answer is the number by which the server knows the connection. A server that has none, or does not tell, is as good.
+	id bool
 }
 
 // Opened begins the conversation.
@@ -14,7 +16,7 @@ func (s *serverConn) Opened() {
 	s.connected = true
 	s.server.stats.Connections++
 	var hello []byte
-	hello, s.greeting = s.server.pool.protocol.greeting(s.identity)
+	hello, s.greeting = s.server.pool.protocol.greeting(s.identity, s.slot == slotDedicated)
 	if len(s.greeting) == 0 {
 		s.begin()
 		return
@@ -64,7 +66,9 @@ func (s *serverConn) greeted(piece []byte, done bool) {
 	s.greetingText = s.greetingText[:0]
 	step := s.greeting[0]
 	s.greeting = s.greeting[1:]
-	if refusal, isError := resp.ErrorText(text); isError {
+	if step.id {
+		s.serverID, _ = integerOf(text)
+	} else if refusal, isError := resp.ErrorText(text); isError {
 		s.worker.logServer(s.server, "server refused "+step.name, "response", string(refusal))
 		if step.essential {
 			s.conn.Close()

@@ -49,6 +49,7 @@ func (c *client) expireHeld(now int64) int64 {
 		c.endTransaction()
 	}
 	s.held.drop(c)
+	s.giveUpWaits()
 	if !s.subscriptions.any() {
 		s.subscriptions.closeEars()
 	}

@@ -5,7 +5,7 @@ import "nutmeg/internal/memcache"
 // memcacheProtocol is what the engine does for a pool of memcached servers. It has no state.
 type memcacheProtocol struct{}
 
-func (memcacheProtocol) greeting(*identity) ([]byte, []greeting) { return nil, nil }
+func (memcacheProtocol) greeting(*identity, bool) ([]byte, []greeting) { return nil, nil }
 
 func (memcacheProtocol) probe() (string, uint8) { return "version\r\n", uint8(memcache.Version) }
 
@@ -36,8 +36,15 @@ func (p memcacheProtocol) request(c *client, data []byte, source input) int {
 	return n
 }
 
-// again is for requests that are held, and none of these is.
-func (memcacheProtocol) again(*client, *message) { panic("BUG: a memcached request was held") }
+// again dispatches a request that was held. It was parsed before, and found to be whole and without a fault.
+func (p memcacheProtocol) again(c *client, m *message) {
+	var parser memcache.RequestParser
+	request := &c.worker.intake.memcache.request
+	for chunk := m.rope.First(); chunk != nil; chunk = chunk.Next() {
+		_, _, _ = parser.Parse(chunk.Bytes(), request)
+	}
+	p.dispatch(c, m, request)
+}
 
 // boundCut applies the limits to a request that has not come whole. Once its line is there its size is known. What is
 // refused is not kept; the client goes on behind it.
@@ -156,7 +163,7 @@ func (memcacheProtocol) response(s *serverConn, data []byte) (int, bool, error) 
 	if err == nil && done && s.queue.oldest != nil {
 		switch kind := s.queue.oldest.expects; {
 		case kind >= uint8(memcache.MetaNoop):
-			err = s.metaResponse(s.memcache.response.Kind)
+			done, err = s.metaResponse(s.memcache.response.Kind)
 		case !memcache.Kind(kind).Answers(s.memcache.response.Kind):
 			err = failProtocol
 		}

@@ -36,46 +36,58 @@ func (p memcacheProtocol) dispatchMeta(c *client, m *message, request *memcache.
 		c.replyFailure(failRefused)
 		return
 	}
-	p.forwardMeta(c, m, request, sv)
+	p.forwardMeta(c, m, request, sv, m)
 }
 
-// forwardMeta sends a meta command to a server.
-func (p memcacheProtocol) forwardMeta(c *client, m *message, request *memcache.Request, sv *server) {
-	if request.Quiet {
-		p.forwardQuiet(c, m, request, sv)
-		return
-	}
-	c.forward(m, sv, uint8(request.Kind))
-}
-
-func (memcacheProtocol) forwardQuiet(c *client, m *message, request *memcache.Request, sv *server) {
+// forwardMeta sends a meta command to a server. Whole is the client's request that holds it, often the same: it waits if
+// the server has to be asked first.
+func (memcacheProtocol) forwardMeta(c *client, m *message, request *memcache.Request, sv *server, whole *message) {
 	n := m.size()
 	conn := sv.connFor(c, n)
 	if cause := conn.refusal(); cause != nil {
 		c.replyFailure(cause)
 		return
 	}
-	r, end := c.worker.newRequest(), c.worker.newRequest()
-	r.expects, end.expects = uint8(request.Kind)|quietRequest, uint8(memcache.MetaNoop)
+	if conn.memcache.dialect != dialectMeta {
+		conn.learnDialect(c, whole)
+		return
+	}
+	r := c.worker.newRequest()
+	r.expects = uint8(request.Kind)
+	if request.Quiet {
+		r.expects |= quietRequest
+	}
 	m.sendAll(conn)
 	c.accept(r, n)
 	conn.enqueue(r, n)
-	conn.append(noopRequest)
-	c.acceptSilent(end, 0)
-	conn.enqueue(end, len(noopRequest))
-	sv.stats.Requests-- // it is no request of the client's
+	if request.Quiet {
+		conn.enqueueNoop(c)
+	}
 }
 
-// metaResponse takes a response whose request is a quiet one, or the mn behind it.
-func (s *serverConn) metaResponse(kind memcache.ResponseKind) error {
+// enqueueNoop sends mn behind a quiet request. It is no request of the client's, so the statistics do not count it.
+func (s *serverConn) enqueueNoop(c *client) {
+	r := c.worker.newRequest()
+	r.expects = uint8(memcache.MetaNoop)
+	s.append(noopRequest)
+	c.acceptSilent(r, 0)
+	s.enqueue(r, len(noopRequest))
+	s.server.stats.Requests--
+}
+
+// metaResponse takes a response whose request is a quiet one, the mn behind it, or the question about the dialect. done says
+// whether it is whole.
+func (s *serverConn) metaResponse(kind memcache.ResponseKind) (done bool, err error) {
 	expects := s.queue.oldest.expects
 	switch {
+	case expects == uint8(memcache.Question):
+		return s.dialectAnswered(kind)
 	case expects&quietRequest != 0 && kind == memcache.MetaEnd:
 		s.passOver()
 	case !memcache.Kind(expects &^ quietRequest).Answers(kind):
-		return failProtocol
+		return true, failProtocol
 	}
-	return nil
+	return true, nil
 }
 
 // passOver ends the oldest request without a response. That what has come belongs to the next one is known only now: its

@@ -48,7 +48,7 @@ func (p memcacheProtocol) dispatchOwn(c *client, m *message) {
 	words := bytes.TrimLeft(bytes.TrimLeft(line, " ")[len("nutmeg"):], " ")
 	switch rest, isOn := bytes.CutPrefix(words, []byte("on ")); {
 	case isOn:
-		p.dispatchOn(c, bytes.TrimLeft(rest, " "))
+		p.dispatchOn(c, m, bytes.TrimLeft(rest, " "))
 	case string(bytes.TrimRight(words, " \r\n")) == "servers":
 		c.listServers()
 	default:
@@ -59,15 +59,15 @@ func (p memcacheProtocol) dispatchOwn(c *client, m *message) {
 func (c *client) listServers() {
 	text := c.worker.scratch[:0]
 	for _, sv := range c.pool.servers {
-		text = append(append(text, "SERVER "...), sv.conf.Name...)
+		text = append(append(text, "STAT "...), sv.conf.Name...) // so that what reads statistics can read it
 		text = append(append(append(text, ' '), sv.conf.Address.String()...), "\r\n"...)
 	}
 	c.worker.scratch = append(text, memcache.EndReply...)
 	c.reply(c.worker.scratch)
 }
 
-// dispatchOn sends the command behind a server's name to that server.
-func (p memcacheProtocol) dispatchOn(c *client, rest []byte) {
+// dispatchOn sends the command behind a server's name, the rest of a whole request, to that server.
+func (p memcacheProtocol) dispatchOn(c *client, whole *message, rest []byte) {
 	name, command, _ := bytes.Cut(rest, []byte(" "))
 	name = bytes.TrimRight(name, "\r\n")
 	sv := c.pool.serverNamed(name)
@@ -93,7 +93,7 @@ func (p memcacheProtocol) dispatchOn(c *client, rest []byte) {
 			c.reply(c.worker.scratch)
 		}
 	case kind.Meta():
-		p.forwardMeta(c, &m, &request, sv)
+		p.forwardMeta(c, &m, &request, sv, whole)
 	case kind == memcache.Quit, kind == memcache.Own, kind == memcache.MetaNoop:
 		c.replyText("CLIENT_ERROR '" + kind.String() + "' cannot be sent to a server with 'nutmeg on'\r\n")
 	default:

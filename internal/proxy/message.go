@@ -161,7 +161,7 @@ func (w *worker) gather(c *client, in *intake, piece []byte, source input) *mess
 
 // over makes m the message that a rope holds.
 func (m *message) over(w *worker, rope *buffer.Buffer) {
-	m.flat, m.rope, m.at = nil, rope, buffer.Cursor{}
+	m.flat, m.rope, m.at, m.sendAs = nil, rope, buffer.Cursor{}, ""
 	if first := rope.First(); len(first.Bytes()) == rope.Len() {
 		m.flat = first.Bytes()
 	} else if rope.Len() <= flattenBytes {
@@ -217,26 +217,6 @@ func (m *message) sendCopy(s *serverConn) {
 		return
 	}
 	m.sendRange(s, 0, uint32(m.size()))
-}
-
-// sendTo appends the whole request, as servers are to get it, to b.
-func (m *message) sendTo(w *worker, b *buffer.Buffer) {
-	chunks := &w.loop.Chunks
-	switch {
-	case m.sendAs != "":
-		w.scratch = resp.AppendBulk(resp.AppendArray(w.scratch[:0], len(m.args)), m.sendAs)
-		b.Append(chunks, w.scratch)
-		rest := m.args[0].End + 2
-		if m.flat != nil {
-			b.Append(chunks, m.flat[rest:])
-		} else {
-			m.rope.CopyRangeFrom(&m.at, chunks, b, int(rest), m.rope.Len()-int(rest))
-		}
-	case m.flat != nil:
-		b.Append(chunks, m.flat)
-	default:
-		b.Take(chunks, m.rope)
-	}
 }
 
 // sendAll moves the whole request to a server connection.

@@ -186,6 +186,31 @@ var plantedBugs = []plantedBug{
 		"\tc.pool.census.clients.Add(int64(max(n, 0)))\n",
 	},
 	{
+		"a quiet request keeps what came of the answer to mn", "memcache_meta.go",
+		"\ts.worker.dropResponse(r)\n\ts.worker.answer(r, nil)\n",
+		"\ts.worker.answer(r, nil)\n",
+	},
+	{
+		"the answer to mn is taken for that to a quiet request", "memcache_meta.go",
+		"kind == memcache.MetaEnd:\n\t\ts.passOver()\n",
+		"kind == memcache.MetaEnd:\n",
+	},
+	{
+		"a failure is kept from who sent a quiet request", "server.go",
+		"\tr.failed, r.cause = true, cause\n",
+		"\tr.failed, r.cause = true, cause\n\tif r.expects&0x80 != 0 && r.family == nil {\n\t\tw.answer(r, nil)\n\t\treturn\n\t}\n",
+	},
+	{
+		"an encoded key is looked for where its letters would be", "memcache_meta.go",
+		"\t\tif key = decoded; !ok {",
+		"\t\tif !ok {",
+	},
+	{
+		"a request that was held is forgotten", "memcache_dialect.go",
+		"\tc.hold(whole)\n",
+		"\tif c.hold(whole); s.pending%8 == 7 {\n\t\tc.session.held.drop(c)\n\t}\n",
+	},
+	{
 		"who does not read is never closed", "limits.go",
 		"\tc.overflowed = true\n",
 		"",

@@ -7,33 +7,40 @@ import (
 	"strings"
 
 	"nutmeg/internal/command"
+	"nutmeg/internal/learn"
 	"nutmeg/internal/resp"
 )
 
-// redisProtocol is what the engine does for a pool of Redis servers. It has no state besides its configuration.
+// redisProtocol is what the engine does for a pool of Redis servers, on one worker. It has no state besides its configuration and
+// what it has learned of commands.
 type redisProtocol struct {
 	password string
 	database int
 	rules    *commandRules // nil if the configuration has none
-	hello    []byte        // of the pool's own connections
-	steps    []greeting
+
+	memory     learn.Memory // of commands that servers have told of
+	complained bool         // that they do not
+	asked      int          // the server that was asked last
+
+	hello []byte // of the pool's own connections
+	steps []greeting
 }
 
 func newRedisProtocol(password string, database int, rules *commandRules) *redisProtocol {
 	p := &redisProtocol{password: password, database: database, rules: rules}
 	if password != "" {
-		p.hello = resp.AppendCommand(p.hello, rules.called("AUTH"), password)
+		p.hello = p.command(p.hello, "AUTH", password)
 		p.steps = append(p.steps, greeting{name: "AUTH"}) // the server refuses what follows, and says why
 	}
 	if database != 0 {
-		p.hello = resp.AppendCommand(p.hello, rules.called("SELECT"), strconv.Itoa(database))
+		p.hello = p.command(p.hello, "SELECT", strconv.Itoa(database))
 		p.steps = append(p.steps, greeting{name: "SELECT", essential: true})
 	}
 	return p
 }
 
 func (p *redisProtocol) probe() (string, uint8) {
-	return string(resp.AppendCommand(nil, p.rules.called("PING"))), 0
+	return string(p.command(nil, "PING")), 0
 }
 
 func (p *redisProtocol) tooManyClients() string { return "-ERR max number of clients reached\r\n" }
@@ -135,12 +142,10 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 			return
 		}
 		if cmd = p.resolve(c, m, cmd); cmd == nil {
-			c.spoil()
 			return
 		}
 	}
 	if !cmd.ArityOK(m.Len()) {
-		c.spoil()
 		p.wrongArity(c, cmd)
 		return
 	}
@@ -151,7 +156,6 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		return
 	}
 	if p.rules.denies(cmd) {
-		c.spoil()
 		p.denied(c, cmd)
 		return
 	}
@@ -159,6 +163,9 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 		c.hit(limitMemoryRefuse)
 		p.reject(c, errOutOfMemory)
 		return
+	}
+	if c.pool.audience != nil {
+		p.show(c, m, cmd)
 	}
 	if c.session != nil && p.stateTakes(c, m, cmd, act) {
 		return
@@ -175,7 +182,7 @@ func (p *redisProtocol) dispatch(c *client, m *message, request *resp.Request) {
 	case actSplitPairs:
 		p.splitPairs(c, m, request, cmd)
 	case actAnywhere:
-		p.forwardKey(c, m, placeholder)
+		p.forwardAnywhere(c, m)
 	case actAll, actInfo:
 		p.forwardToAll(c, m, cmd)
 	case actScan:
@@ -239,15 +246,15 @@ func (p *redisProtocol) forwardKeys(c *client, m *message, cmd *command.Command)
 	}
 }
 
-// locate finds the server that has all keys of a request, and the argument that is the first of them. It returns nil if it has
-// refused the request.
+// locate finds the server that has all keys of a request, and the argument that is the first of them; that is 0 if any server
+// will do. It returns nil if it has refused the request.
 func (p *redisProtocol) locate(c *client, m *message, cmd *command.Command) (sv *server, at int) {
 	w := c.worker
 	positions, err := cmd.AppendKeys(w.positions[:0], m)
 	w.positions = positions[:0]
 	switch {
 	case err != nil:
-		return c.pool.servers[0], 0 // which refuses it, too, in words that clients know
+		return p.refuser(c, cmd, err), 0
 	case len(positions) > c.pool.conf.Limits.RequestKeys:
 		p.tooManyKeys(c)
 		return nil, 0

@@ -62,7 +62,7 @@ func actionOf(cmd *command.Command) action {
 		return actUnsupported // they need a connection of their own
 	case cmd.Group == command.GroupTransactions, cmd.Group == command.GroupConnection, cmd.Group == command.GroupPubSub:
 		return actUnsupported // they change the state of a connection that others share
-	case cmd.Request == command.RequestMultiShard:
+	case cmd.Request == command.RequestMultiShard && cmd.InTable(): // of others nobody has said how
 		return splitOf(cmd)
 	case cmd.OnlyKey:
 		return actKey

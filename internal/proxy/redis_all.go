@@ -105,6 +105,25 @@ func slowlogLimit(rule merge.Rule, m *message) int64 {
 	return n
 }
 
+// forwardAnywhere sends a request that any server can answer: to that of the placeholder, unless that is failing and another
+// is not. Client libraries ask such things before anything else, and one dead server must not keep them from the others.
+func (p *redisProtocol) forwardAnywhere(c *client, m *message) {
+	sv := c.pool.pick(placeholder)
+	if sv == nil {
+		c.replyFailure(failRefused)
+		return
+	}
+	if health := c.pool.health; health.Failing(sv.index) {
+		for i, other := range c.pool.servers {
+			if health.In(i) && !health.Failing(i) {
+				sv = other
+				break
+			}
+		}
+	}
+	c.forward(m, sv, 0)
+}
+
 // forwardToOnly sends a request that only one server can be asked for.
 func (p *redisProtocol) forwardToOnly(c *client, m *message, cmd *command.Command) {
 	if len(c.pool.servers) > 1 {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"crypto/subtle"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,30 +13,44 @@ import (
 // AUTH, SELECT and HELLO change a client's identity: which lanes its requests take. Whether servers accept the new one is
 // asked of one of them, on a connection that begins with it; the client goes on when the answer is there.
 
+// nobody is the user of an AUTH that names none.
+const nobody = "\x00"
+
 // greeting is what a connection with an identity begins with.
-func (p *redisProtocol) greeting(id *identity) ([]byte, []greeting) {
-	if id == nil {
-		return p.hello, p.steps
+func (p *redisProtocol) greeting(id *identity, dedicated bool) ([]byte, []greeting) {
+	hello, steps := p.hello, p.steps
+	if id != nil {
+		hello, steps = p.greetingFor(id)
 	}
-	user, password := id.user, id.password
-	if user == "" {
-		user, password = "default", p.password
+	if dedicated {
+		hello = append(slices.Clip(hello), p.command(nil, "CLIENT", "ID")...)
+		steps = append(slices.Clip(steps), greeting{name: "CLIENT ID", id: true})
 	}
+	return hello, steps
+}
+
+func (p *redisProtocol) greetingFor(id *identity) ([]byte, []greeting) {
 	var hello []byte
 	var steps []greeting
 	say := func(essential bool, words ...string) {
-		words[0] = p.rules.called(words[0])
-		hello = resp.AppendCommand(hello, words...)
+		hello = p.command(hello, words...)
 		steps = append(steps, greeting{name: words[0], essential: essential})
 	}
+	user, password := id.user, id.password
+	if user == "" {
+		user, password = nobody, p.password
+	}
+	logsIn := id.user != "" || password != ""
 	switch {
-	case id.protocol == 3 && password != "":
-		say(true, "HELLO", "3", "AUTH", user, password)
-	case id.protocol == 3:
+	case id.protocol == 3 && !logsIn:
 		say(true, "HELLO", "3")
-	case password != "" && user == "default":
+	case id.protocol == 3 && user == nobody:
+		say(true, "HELLO", "3", "AUTH", "default", password)
+	case id.protocol == 3:
+		say(true, "HELLO", "3", "AUTH", user, password)
+	case logsIn && user == nobody:
 		say(id.user != "", "AUTH", password) // servers before version 6 know no users
-	case password != "" || id.user != "":
+	case logsIn:
 		say(true, "AUTH", user, password)
 	}
 	if id.noTouch {
@@ -51,8 +66,7 @@ func (p *redisProtocol) greeting(id *identity) ([]byte, []greeting) {
 // the next one is: a dead one must not keep clients out. A client that watches keys has its own connection asked.
 func (p *redisProtocol) ask(c *client, id *identity, do errand, words ...string) {
 	w := c.worker
-	words[0] = p.rules.called(words[0])
-	request := resp.AppendCommand(nil, words...)
+	request := p.command(nil, words...)
 	next, tried := 0, 0
 	if sv := c.pool.pick(placeholder); sv != nil {
 		next = sv.index
@@ -71,7 +85,7 @@ func (p *redisProtocol) ask(c *client, id *identity, do errand, words ...string)
 	}
 	r.errand = func(response []byte, cause *failure) ([]byte, bool) {
 		servers := c.pool.servers
-		if cause != nil && !cause.verbatim && own == nil && tried < len(servers) && !servers[0].ended && r.client != nil {
+		if cause != nil && !cause.verbatim && own == nil && tried < len(servers) && !servers[0].ended && !c.gone {
 			send()
 			return nil, true
 		}
@@ -100,9 +114,6 @@ func (p *redisProtocol) adoptIdentity(c *client, key identityKey, then func(resp
 	p.ask(c, id, func(response []byte, cause *failure) ([]byte, bool) {
 		if _, isError := resp.ErrorText(response); isError || cause != nil || c.gone {
 			c.pool.forgo(id)
-			if key.user != "" {
-				c.authenticated = p.password == "" // a wrong password takes the right away
-			}
 			return nil, false
 		}
 		if id != nil {
@@ -123,7 +134,7 @@ func (p *redisProtocol) auth(c *client, m *message) {
 		p.refuse(c, "ERR syntax error")
 		return
 	}
-	user := "default"
+	user := nobody
 	if m.Len() == 3 {
 		user = string(m.Arg(1))
 	}
@@ -133,9 +144,8 @@ func (p *redisProtocol) auth(c *client, m *message) {
 // login gives the client a user, and the rest of the key. Then is as for adoptIdentity; hello is "" for AUTH, else the protocol version
 // of a HELLO.
 func (p *redisProtocol) login(c *client, user, password string, key identityKey, then func([]byte) []byte, hello string) {
-	if user == "default" && p.password != "" {
+	if (user == "default" || user == nobody) && p.password != "" {
 		if subtle.ConstantTimeCompare([]byte(password), []byte(p.password)) != 1 {
-			c.authenticated = false
 			c.reply([]byte(resp.WrongPassword))
 			return
 		}
@@ -157,7 +167,7 @@ func (p *redisProtocol) login(c *client, user, password string, key identityKey,
 	switch {
 	case hello != "":
 		words = []string{"HELLO", hello}
-	case user == "default":
+	case user == nobody:
 		words = []string{"AUTH", password}
 	}
 	p.adoptIdentity(c, key, func(response []byte) []byte {
@@ -220,7 +230,7 @@ func (p *redisProtocol) hello3(c *client, m *message) {
 		return
 	}
 	if !h.auth && p.strange(c) {
-		p.refuse(c, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> "+
+		p.refuse(c, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> "+
 			"option can be used to authenticate the client and select the RESP protocol version at the same time")
 		return
 	}
@@ -321,9 +331,12 @@ func (p *redisProtocol) reset(c *client, m *message) {
 		c.hold(m)
 		return
 	}
-	if c.session != nil {
-		c.session.end(c)
+	if s := c.session; s != nil {
+		s.end(c)
 		c.session = nil
+		if s.id != 0 {
+			c.session = &session{id: s.id}
+		}
 	}
 	c.authenticated = p.password == ""
 	c.reply([]byte("+RESET\r\n"))

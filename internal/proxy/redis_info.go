@@ -28,7 +28,7 @@ func asksForOwn(m *message) (wanted, named bool) {
 // ownInfo answers INFO nutmeg, for which no server is needed.
 func (p *redisProtocol) ownInfo(c *client) {
 	w := c.worker
-	w.scratch = resp.AppendBulk(w.scratch[:0], c.pool.appendOwnInfo(nil, nil, true))
+	w.scratch = resp.AppendText(w.scratch[:0], c.version() == 3, c.pool.appendOwnInfo(nil, nil, true))
 	c.reply(w.scratch)
 }
 

@@ -21,7 +21,7 @@ func (p *redisProtocol) mergeAll(pool *workerPool, parent *request) {
 	if f.all.rule == merge.Info {
 		f.leaveOutFailed(w)
 	}
-	if f.all.rule != merge.OneSucceeded {
+	if !f.mayFailInPart() {
 		if child := f.firstFailed(func(r *request) bool { return r.failed || isError(r.kind) }); child != nil {
 			w.adoptError(pool, parent, child)
 			return
@@ -51,6 +51,17 @@ func (p *redisProtocol) mergeAll(pool *workerPool, parent *request) {
 		w.scratch = resp.AppendError(w.scratch[:0], fmt.Sprintf("ERR %s; NUTMEG ON <server> <command> asks one server", err))
 	}
 	parent.response.Append(&w.loop.Chunks, w.scratch)
+}
+
+// mayFailInPart reports whether the rule deals with errors by itself.
+func (f *family) mayFailInPart() bool {
+	switch f.all.rule {
+	case merge.OneSucceeded:
+		return true
+	case merge.Texts:
+		return slices.ContainsFunc(f.children, func(r *request) bool { return !r.failed && !isError(r.kind) })
+	}
+	return false
 }
 
 var errTooLargeToMerge = errors.New("the servers' answers are too large to be made one")

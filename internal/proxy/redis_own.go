@@ -97,8 +97,10 @@ func (p *redisProtocol) ownOn(c *client, m *message, request *resp.Request) {
 		p.refuse(c, "ERR this pool has no server '%s'; it has %s", name, c.pool.serverNames())
 		return
 	}
-	cmd := p.inner(m, 3)
+	cmd, settled := p.inner(c, m, 3)
 	switch {
+	case settled:
+		return
 	case cmd == nil || !fitsOneServer(cmd, m, 3):
 		p.refuse(c, "ERR '%s' cannot be sent to one server: only commands that answer once and leave the connection as it is can",
 			printable(m.Arg(3)))
@@ -143,16 +145,19 @@ func (p *workerPool) serverNames() string {
 	return list
 }
 
-// inner is the command that begins at an argument, its subcommand if it has some; nil if it is not known.
-func (p *redisProtocol) inner(m *message, at int) *command.Command {
-	cmd := command.Lookup(m.Arg(at))
-	if cmd == nil && p.rules != nil {
-		cmd = p.rules.find(m.Arg(at))
+// inner is the command that begins at an argument, its subcommand if it has some; nil if it is not known. With settled the
+// request is held, because servers have to be asked about it, or answered.
+func (p *redisProtocol) inner(c *client, m *message, at int) (cmd *command.Command, settled bool) {
+	cmd = p.lookup(m.Arg(at))
+	if cmd == nil {
+		if cmd, _, settled = p.learned(c, m, m.Arg(at)); cmd != nil && cmd.InTable() {
+			return nil, false // an alias, which another name is known for
+		}
 	}
 	if cmd != nil && len(cmd.Subcommands) > 0 && m.Len() > at+1 {
-		return cmd.Subcommand(m.Arg(at + 1))
+		return cmd.Subcommand(m.Arg(at + 1)), false
 	}
-	return cmd
+	return cmd, settled
 }
 
 // fitsOneServer reports whether a request that begins at an argument may be sent to one server.

@@ -11,6 +11,7 @@ func (p *redisProtocol) subscribe(c *client, m *message, of scope) {
 	if !p.allEars(c, m, of) {
 		return
 	}
+	c.spendSkip()
 	s := &c.session.subscriptions
 	names := s.names[of]
 	if names == nil {
@@ -51,9 +52,9 @@ func (p *redisProtocol) confirm(c *client, of scope, word, name string) {
 	w := c.worker
 	s := &c.session.subscriptions
 	text := appendConfirmation(nil, c.version(), word, &name, s.count(of))
-	request := resp.AppendCommand(nil, p.rules.called(word), name)
+	request := p.command(nil, word, name)
 	r := w.newRequest()
-	c.accept(r, len(request))
+	c.await(r, len(request))
 	c.alone = true
 	homes := c.pool.homes(of, []byte(name))
 	left := len(homes)
@@ -102,7 +103,7 @@ func (p *redisProtocol) takeBack(c *client, of scope, name string, homes []*serv
 		if conn == nil || conn.dead {
 			continue
 		}
-		request := resp.AppendCommand(nil, p.rules.called(scopes[of].unsubscribe), name)
+		request := p.command(nil, scopes[of].unsubscribe, name)
 		s.undone = append(s.undone, subscription{of, name})
 		r := c.worker.newRequest()
 		r.errand = func([]byte, *failure) ([]byte, bool) {
@@ -141,6 +142,7 @@ func (p *redisProtocol) unsubscribe(c *client, m *message, of scope) {
 		c.hold(m)
 		return
 	}
+	c.spendSkip()
 	s := &c.needSession().subscriptions
 	word := scopes[of].unsubscribe
 	var list []string
@@ -154,11 +156,11 @@ func (p *redisProtocol) unsubscribe(c *client, m *message, of scope) {
 		}
 	}
 	if len(list) == 0 {
-		c.reply(appendConfirmation(nil, c.version(), word, nil, s.count(of)))
+		c.tell(appendConfirmation(nil, c.version(), word, nil, s.count(of)))
 	}
 	for _, name := range list {
 		if _, is := s.names[of][name]; !is {
-			c.reply(appendConfirmation(nil, c.version(), word, &name, s.count(of)))
+			c.tell(appendConfirmation(nil, c.version(), word, &name, s.count(of)))
 			continue
 		}
 		delete(s.names[of], name)

@@ -28,6 +28,11 @@ var rows = map[string]row{
 	"swapdb":    {act: actAll, rule: merge.AllSucceeded, whole: true},
 	"migrate":   {act: actOneServer, note: "it takes keys away from the server that the proxy looks for them at"},
 
+	// Clients. What is not here is the proxy's: see stateRows.
+	"client|help":    {act: actAnywhere},
+	"client|pause":   {act: actAll, rule: merge.AllSucceeded, whole: true, note: "what takes longer than timeout meanwhile fails"},
+	"client|unpause": {act: actAll, rule: merge.AllSucceeded},
+
 	// Channels.
 	"pubsub|channels":      {act: actAll, rule: merge.Union},
 	"pubsub|numpat":        {act: actAll, rule: merge.Max, note: "patterns are subscribed to on every server"},
@@ -134,7 +139,11 @@ func rowOf(cmd *command.Command) (row, bool) {
 // rowOfStranger is the row of a command that is not in the table: what its server, or the configuration, says of it decides.
 func rowOfStranger(cmd *command.Command) (row, bool) {
 	switch {
-	case len(cmd.Keys) > 0 || len(cmd.Subcommands) > 0 || cmd.Flags.Has(command.Blocking) || cmd.Flags.Has(command.PubSub):
+	case cmd.Flags.Has(command.Blocking), cmd.Flags.Has(command.PubSub), cmd.Categories&ofConnections != 0:
+		return row{act: actRefused, note: "it needs a connection of its own, and nutmeg does not know the command"}, true
+	case !cmd.KeysCertain():
+		return row{act: actOneServer, note: "its keys cannot be told from its arguments"}, true
+	case len(cmd.Keys) > 0 || len(cmd.Subcommands) > 0:
 		return row{}, false
 	case cmd.Request != command.RequestAllNodes && cmd.Request != command.RequestAllShards:
 		return row{act: actOneServer, note: "it has no key that tells its server"}, true
@@ -160,6 +169,9 @@ func rowOfStranger(cmd *command.Command) (row, bool) {
 	}
 	return r, true
 }
+
+// ofConnections are the categories of commands that change what a connection is, or keep it.
+const ofConnections = command.CategoryConnection | command.CategoryTransaction | command.CategoryPubSub | command.CategoryBlocking
 
 // rowFor is the row of a command that has one.
 func rowFor(cmd *command.Command) row {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"strings"
 
+	"nutmeg/internal/buffer"
 	"nutmeg/internal/command"
 	"nutmeg/internal/config"
 	"nutmeg/internal/resp"
@@ -89,30 +90,60 @@ func (r *commandRules) denies(cmd *command.Command) bool {
 	return r.conf.Denies(cmd)
 }
 
-// serverName returns what servers call a command, "" for what clients do.
+// serverName returns what servers call a command, "" for what clients do. r may be nil.
 func (r *commandRules) serverName(cmd *command.Command) string {
-	if cmd.InTable() {
+	switch {
+	case r == nil:
+		return ""
+	case cmd.InTable():
 		return r.sendAs[cmd.ID]
 	}
 	return r.names[cmd.Name]
 }
 
-// called returns what servers call a command that the proxy sends of its own accord. r may be nil.
-func (r *commandRules) called(name string) string {
-	if r != nil {
-		if to, renamed := r.names[strings.ToLower(name)]; renamed {
-			return to
+// called returns what servers call a command that the proxy sends of its own accord.
+func (p *redisProtocol) called(name string) string {
+	if p.rules != nil {
+		if other, renamed := p.rules.names[strings.ToLower(name)]; renamed {
+			return other
 		}
 	}
 	return name
 }
 
-// sendRenamed is sendAll for a command that servers call something else.
+// command appends a request that the proxy sends of its own accord, by the name that servers have for it.
+func (p *redisProtocol) command(dst []byte, words ...string) []byte {
+	dst = resp.AppendBulk(resp.AppendArray(dst, len(words)), p.called(words[0]))
+	for _, word := range words[1:] {
+		dst = resp.AppendBulk(dst, word)
+	}
+	return dst
+}
+
+// sendRenamed is sendCopy for a command that servers call something else.
 func (m *message) sendRenamed(s *serverConn) {
-	w := s.worker
-	w.scratch = resp.AppendBulk(resp.AppendArray(w.scratch[:0], len(m.args)), m.sendAs)
-	s.append(w.scratch)
+	s.append(m.renamedHead(s.worker))
 	m.sendRange(s, m.args[0].End+2, uint32(m.size()))
+}
+
+// renamedHead is what such a request begins with, up to its first argument. It is valid until the worker's scratch is used.
+func (m *message) renamedHead(w *worker) []byte {
+	w.scratch = resp.AppendBulk(resp.AppendArray(w.scratch[:0], len(m.args)), m.sendAs)
+	return w.scratch
+}
+
+// copyTo appends the whole request, as servers get it, to a buffer.
+func (m *message) copyTo(w *worker, to *buffer.Buffer) {
+	chunks, from := &w.loop.Chunks, 0
+	if m.sendAs != "" {
+		to.Append(chunks, m.renamedHead(w))
+		from = int(m.args[0].End) + 2
+	}
+	if m.flat != nil {
+		to.Append(chunks, m.flat[from:])
+		return
+	}
+	m.rope.CopyRangeFrom(&m.at, chunks, to, from, m.size()-from)
 }
 
 // nameFor returns what servers call the command.

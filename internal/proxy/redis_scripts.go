@@ -60,8 +60,7 @@ func (p *redisProtocol) evalSHA(c *client, m *message, cmd *command.Command) {
 
 // scriptLoad is the request that tells a server a script.
 func (p *redisProtocol) scriptLoad(body []byte) []byte {
-	request := resp.AppendBulk(resp.AppendArray(nil, 3), p.rules.called("SCRIPT"))
-	return resp.AppendBulk(resp.AppendBulk(request, "LOAD"), body)
+	return p.command(nil, "SCRIPT", "LOAD", string(body))
 }
 
 // queueScript queues EVALSHA in a transaction as EVAL if the proxy has the script: there nobody could tell the server first.
@@ -89,11 +88,9 @@ func (p *redisProtocol) queueScript(c *client, m *message, cmd *command.Command)
 	if _, done, err := in.redis.parser.Parse(array, &in.redis.request); !done || err != nil {
 		return false // too large
 	}
-	m.flat, m.rope, m.args, m.sendAs = array, nil, in.redis.request.Args, ""
-	if to := p.rules.called(as); to != as {
-		m.sendAs = to
-	}
-	p.queueKeys(c, m, command.Lookup([]byte(as)))
+	eval := command.Lookup([]byte(as))
+	m.flat, m.rope, m.args, m.sendAs = array, nil, in.redis.request.Args, p.rules.serverName(eval)
+	p.queueKeys(c, m, eval)
 	return true
 }
 
@@ -118,15 +115,6 @@ func (w *worker) freeEncore(e *encore) {
 	w.freeEncores, e.next = e, w.freeEncores
 }
 
-// copyTo appends the whole request to b.
-func (m *message) copyTo(w *worker, b *buffer.Buffer) {
-	if m.flat != nil {
-		b.Append(&w.loop.Chunks, m.flat)
-		return
-	}
-	m.rope.CopyRangeFrom(&m.at, &w.loop.Chunks, b, 0, m.rope.Len())
-}
-
 var noScript = []byte("-NOSCRIPT ")
 
 // playEncore sends a request again whose server says that it lacks the script, behind the script. It does not if later requests
@@ -139,8 +127,11 @@ func (w *worker) playEncore(s *serverConn, r *request, flat []byte) bool {
 		return false
 	}
 	s.scripts.known = nil
-	c := r.client
-	if c == nil || s.dead || s.slot == slotRetired || c.queue.newest != r {
+	c := r.sender()
+	if c == nil || c.gone || s.dead || s.slot == slotRetired {
+		return false
+	}
+	if last := c.queue.newest == r || r.client == nil && c.requests == 1; !last {
 		return false
 	}
 	p, ok := c.pool.protocol.(*redisProtocol)

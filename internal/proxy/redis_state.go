@@ -34,6 +34,24 @@ var stateRows = map[string]stateRow{
 	"reset":  {plain((*redisProtocol).reset), byProxy, "", ""},
 	"quit":   {plain((*redisProtocol).quit), byProxy, "", ""},
 
+	"client|id":           {plain((*redisProtocol).clientID), byProxy, "", "an id of the proxy's, not of a server"},
+	"client|getname":      {plain((*redisProtocol).clientGetName), byProxy, "", ""},
+	"client|setname":      {plain((*redisProtocol).clientSetName), byProxy, "", "servers do not see it"},
+	"client|setinfo":      {plain((*redisProtocol).clientSetInfo), byProxy, "", "servers do not see it"},
+	"client|info":         {plain((*redisProtocol).clientInfo), byProxy, "", lineNote},
+	"client|list":         {plain((*redisProtocol).clientList), byProxy, "", "the clients of the pool; " + lineNote},
+	"client|kill":         {plain((*redisProtocol).clientKill), byProxy, "", "the clients of the pool"},
+	"client|unblock":      {plain((*redisProtocol).clientUnblock), byProxy, "", "the server on which the client blocks is asked"},
+	"client|reply":        {plain((*redisProtocol).clientReply), byProxy, "", ""},
+	"client|no-evict":     {plain((*redisProtocol).clientNoEvict), byProxy, "", "of no effect: nobody is evicted"},
+	"client|no-touch":     {plain((*redisProtocol).clientNoTouch), byProxy, "", "a server is asked once; from Redis 7.2"},
+	"client|getredir":     {plain((*redisProtocol).clientGetRedir), byProxy, "", ""},
+	"client|trackinginfo": {plain((*redisProtocol).clientTrackingInfo), byProxy, "", ""},
+	"client|tracking":     {plain((*redisProtocol).clientTracking), byProxy, "", "ON is refused: server connections are shared"},
+	"client|caching":      {plain((*redisProtocol).clientCaching), byProxy, "", "an error: nothing is tracked"},
+
+	"monitor": {plain((*redisProtocol).monitor), byProxy, "", "the requests to the pool, of clients of all workers, when they come; of long ones the beginning"},
+
 	"multi":   {plain((*redisProtocol).multi), bySelf, "on the server of the first key", "the other keys must have the same server"},
 	"exec":    {plain((*redisProtocol).exec), bySelf, "on the server of the first key", ""},
 	"discard": {plain((*redisProtocol).discard), bySelf, "on the server of the first key", ""},
@@ -51,6 +69,9 @@ var stateRows = map[string]stateRow{
 	"evalsha_ro":   {(*redisProtocol).evalSHA, asIs, keyServer, "as evalsha"},
 	"script|load":  {(*redisProtocol).loadScript, asIs, "to all servers: " + merge.AllSucceeded.Text(), ""},
 	"script|flush": {(*redisProtocol).flushScripts, asIs, "to all servers: " + merge.AllSucceeded.Text(), "refused while a server is out"},
+
+	"wait":    {(*redisProtocol).wait, bySelf, "to all servers, each on a connection of the client's own: the least number", "refused while a server is out"},
+	"waitaof": {(*redisProtocol).wait, bySelf, "to all servers, each on a connection of the client's own: the least numbers", "refused while a server is out"},
 
 	"subscribe":    {subscribeTo(scopeChannel), bySelf, "on the server of each channel's name", "channels of key space events: on all servers"},
 	"psubscribe":   {subscribeTo(scopePattern), bySelf, "on all servers", ""},
@@ -106,6 +127,9 @@ func (p *redisProtocol) publish(c *client, m *message, _ *command.Command) {
 // stateTakes takes a command that a client's session does not let pass as usual.
 func (p *redisProtocol) stateTakes(c *client, m *message, cmd *command.Command, act action) bool {
 	switch {
+	case c.session.monitoring && replicaMustNot(cmd):
+		p.reject(c, "ERR Replica can't interact with the keyspace")
+		return true
 	case p.subscribedOnly(c, cmd.Name):
 		p.refuse(c, "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context", cmd.Name)
 		return true
@@ -122,6 +146,9 @@ func (p *redisProtocol) transactionTakes(c *client, m *message, cmd *command.Com
 		return false
 	case "publish", "spublish":
 		p.queue(c, m, c.pool.homes(scopeChannel, m.Arg(1))[0], m.Arg(1))
+		return true
+	case "wait", "waitaof": // they do not wait there
+		p.queue(c, m, nil, nil)
 		return true
 	}
 	switch act {
@@ -164,6 +191,10 @@ func (p *redisProtocol) queueKeys(c *client, m *message, cmd *command.Command) {
 		c.spoil()
 		return
 	}
+	if at == 0 {
+		p.queue(c, m, nil, nil)
+		return
+	}
 	p.queue(c, m, sv, m.Arg(at))
 }
 
@@ -180,6 +211,15 @@ func (c *client) replyNullArray() {
 		return
 	}
 	c.reply([]byte("*-1\r\n"))
+}
+
+// replyNull answers with what stands for a value that is not there.
+func (c *client) replyNull() {
+	if c.version() == 3 {
+		c.reply([]byte("_\r\n"))
+		return
+	}
+	c.reply([]byte("$-1\r\n"))
 }
 
 var okText = []byte("+OK\r\n")

@@ -24,6 +24,8 @@ type transaction struct {
 
 	early buffer.Buffer // requests without a key that came before the first key
 	count int           // of them
+
+	length int // of requests that were queued
 }
 
 const (
@@ -149,6 +151,7 @@ func (p *redisProtocol) queue(c *client, m *message, sv *server, key []byte) {
 	if t.key == "" {
 		t.key = string(key)
 	}
+	t.length++
 	if c.forward(m, sv, 0) == nil {
 		c.spoil() // all or nothing
 	}
@@ -164,8 +167,9 @@ func (p *redisProtocol) queueEarly(c *client, m *message) {
 		p.reject(c, "ERR too much in a transaction before its first key (server_requests)")
 		return
 	}
-	m.sendTo(c.worker, &t.early)
+	m.copyTo(c.worker, &t.early)
 	t.count++
+	t.length++
 	c.reply([]byte(queued))
 }
 
@@ -205,7 +209,7 @@ func (p *redisProtocol) begin(c *client, m *message) bool {
 
 // askMulti tells a server MULTI, and has the request that is held go on when it has answered.
 func (p *redisProtocol) askMulti(c *client, conn *serverConn) {
-	request := resp.AppendCommand(nil, p.rules.called("MULTI"))
+	request := p.command(nil, "MULTI")
 	r := c.worker.newRequest()
 	r.errand = func(response []byte, cause *failure) ([]byte, bool) {
 		if c.gone {
@@ -232,7 +236,9 @@ func (p *redisProtocol) askMulti(c *client, conn *serverConn) {
 
 // tell sends a command without arguments, whose response nobody waits for.
 func (p *redisProtocol) tell(conn *serverConn, command string) {
-	conn.sendSilently(resp.AppendCommand(nil, p.rules.called(command)))
+	w := conn.worker
+	w.scratch = p.command(w.scratch[:0], command)
+	conn.sendSilently(w.scratch)
 }
 
 // sendSilently sends a request of the proxy's own, whose response nobody waits for.

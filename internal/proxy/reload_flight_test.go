@@ -128,7 +128,7 @@ func TestReloadOfTheTimeout(t *testing.T) {
 func TestReloadWithoutPassword(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 1, 1, "  redis_auth: sesame\n")
 	c := a.call(proxyAddress)
-	c.says(a, "GET k\r\n", "-NOAUTH Authentication required\r\n")
+	c.says(a, "GET k\r\n", "-NOAUTH Authentication required.\r\n")
 	if err := a.change(poolText("p", proxyAddress, "", server0)); err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +136,6 @@ func TestReloadWithoutPassword(t *testing.T) {
 	if err := a.change(poolText("p", proxyAddress, "  redis_auth: sesame\n", server0)); err != nil {
 		t.Fatal(err)
 	}
-	c.says(a, "GET k\r\n", "-NOAUTH Authentication required\r\n")
+	c.says(a, "GET k\r\n", "-NOAUTH Authentication required.\r\n")
 	a.end(c)
 }

@@ -25,7 +25,8 @@ type server struct {
 	era     int          // of the lanes: later ones of the pool have larger ones
 	ended   bool         // not in the configuration any more
 
-	dedicated dedicated
+	dedicated  dedicated
+	unanswered unanswered // question about a dialect
 
 	loggedAt   int64 // when a failure was last logged
 	suppressed int   // failures since then that were not

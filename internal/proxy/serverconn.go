@@ -22,9 +22,12 @@ type serverConn struct {
 	identity  *identity // what it begins with; nil is the pool's own
 	owner     *client   // of a dedicated connection: who has it; nil while nobody does
 	listens   bool      // has subscriptions, or had
-	transacts bool      // of a dedicated connection: MULTI has been accepted before
-	heeded    bool      // likewise; and the server has confirmed one
+	serverID  int64     // of a dedicated connection: by which the server knows it; 0 = unknown
+	suspect   bool      // likewise: CLIENT UNBLOCK may still come for it, so nobody else gets it
+	heeded    bool      // listens, and the server has confirmed one
 	pushes    bool      // the server may send what is no response
+	transacts bool      // of a dedicated connection: MULTI has been accepted before
+	waits     bool      // has a WAIT, or is to get one
 
 	previous, next *serverConn // the worker's connections
 
@@ -44,6 +47,9 @@ type serverConn struct {
 	memcache struct {
 		parser   memcache.ResponseParser
 		response memcache.Response
+		dialect  dialect
+		errors   uint8 // of the answer to the question about it, so far
+		skipped  bool  // what that question has for a value was one
 	}
 
 	greeting     []greeting // what the server has still to answer before requests may be sent
@@ -255,6 +261,9 @@ func (s *serverConn) fail(cause *failure) {
 	}
 	s.dead = true
 	w, sv := s.worker, s.server
+	if s.memcache.dialect == dialectAsked {
+		sv.unanswered = unanswered{cause: cause, at: w.loop.Now()}
+	}
 	w.loop.Disarm(&s.timer)
 	s.waiting.Reset(s.chunks())
 	s.heard.Reset(s.chunks())

@@ -149,10 +149,10 @@ func (w *worker) resumeClients() {
 
 // sender is the client that a request on its way came from; nil if it has left.
 func (r *request) sender() *client {
-	switch {
-	case r.parent != nil:
-		return r.parent.client
-	case r.client != nil:
+	if r.parent != nil {
+		r = r.parent
+	}
+	if r.client != nil {
 		return r.client
 	}
 	return r.silent

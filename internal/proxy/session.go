@@ -1,5 +1,7 @@
 package proxy
 
+import "iter"
+
 // session is what Redis keeps for a connection, as far as it differs from a new one's. Most clients have none.
 type session struct {
 	identity *identity // whose lanes its requests take; nil is the pool's own
@@ -7,8 +9,15 @@ type session struct {
 	held   heldRequest
 	queued *dedicated // whose connection it waits for
 
-	id   int64 // 0: see client.id
-	name string
+	inquires bool // a server has been asked what the held request's command is
+
+	id      int64  // 0: see client.id
+	name    string // CLIENT SETNAME
+	library library
+	noEvict bool // CLIENT NO-EVICT; only shown, as the proxy evicts nobody
+	mute    mute
+
+	monitoring bool // MONITOR
 
 	subscriptions subscriptions
 
@@ -16,8 +25,13 @@ type session struct {
 	// watches keys, or blocks.
 	pinned      *serverConn
 	transaction transaction
-	blocked     bool // what is in flight on pinned may take as long as it wants
+	blocked     bool // what is in flight on pinned, or on waits, may take as long as it wants
+
+	waits []*serverConn // of WAIT: one to each server
 }
+
+// library is what CLIENT SETINFO says.
+type library struct{ name, version string }
 
 // needSession returns the client's session, which it has from now on.
 func (c *client) needSession() *session {
@@ -95,7 +109,7 @@ func (s *session) engaged() bool {
 	if s == nil {
 		return false
 	}
-	return s.pinned != nil || s.transaction.open || s.transaction.broken || len(s.subscriptions.ears) > 0
+	return s.pinned != nil || s.transaction.open || s.transaction.broken || len(s.subscriptions.ears)+len(s.waits) > 0
 }
 
 // lost says that a connection of the client's own has failed.
@@ -107,10 +121,28 @@ func (s *session) lost(c *client, conn *serverConn) {
 		c.goOnHolding()
 		return
 	}
+	if conn.waits {
+		s.forgetWait(conn)
+		return
+	}
 	s.subscriptions.forget(conn)
 	if conn.heeded && s.subscriptions.any() {
 		c.overflowed = true // messages are lost from now on: the client has to know, and it does when it is closed
 		c.callBack()
+	}
+}
+
+// blockedOn yields the connections on which the client waits for something to happen.
+func (s *session) blockedOn() iter.Seq[*serverConn] {
+	return func(yield func(*serverConn) bool) {
+		for _, conn := range s.waits {
+			if s.blocked && !yield(conn) {
+				return
+			}
+		}
+		if s.blocked && s.pinned != nil && s.pinned.queue.oldest != nil {
+			yield(s.pinned)
+		}
 	}
 }
 
@@ -120,6 +152,8 @@ func (s *session) end(c *client) {
 		s.queued.leaveQueue(c)
 	}
 	s.held.drop(c)
+	c.endMonitor()
+	s.endWaits(nil)
 	if conn := s.pinned; conn != nil {
 		s.pinned = nil
 		conn.release()
@@ -147,10 +181,19 @@ type sessionState struct {
 	User     string `json:"user,omitempty"`
 	Password string `json:"password,omitempty"`
 	NoTouch  bool   `json:"no_touch,omitempty"`
+
+	Library        string `json:"library,omitempty"`
+	LibraryVersion string `json:"library_version,omitempty"`
+	NoEvict        bool   `json:"no_evict,omitempty"`
+	ReplyOff       bool   `json:"reply_off,omitempty"`
+	ReplySkip      bool   `json:"reply_skip,omitempty"`
 }
 
 func (s *session) state(c *client) *sessionState {
-	state := &sessionState{ID: c.id(), Name: s.name, Own: s.identity == nil, Protocol: 2}
+	state := &sessionState{
+		ID: c.id(), Name: s.name, Own: s.identity == nil, Protocol: 2, Library: s.library.name, LibraryVersion: s.library.version,
+		NoEvict: s.noEvict, ReplyOff: s.mute.off, ReplySkip: s.mute.skip,
+	}
 	if id := s.identity; id != nil {
 		state.Protocol, state.Database, state.User, state.Password, state.NoTouch = id.protocol, id.database, id.user, id.password, id.noTouch
 	}
@@ -161,6 +204,8 @@ func (s *session) state(c *client) *sessionState {
 func (c *client) resumeSession(state *sessionState) bool {
 	s := c.needSession()
 	s.id, s.name = state.ID, state.Name
+	s.library, s.noEvict = library{state.Library, state.LibraryVersion}, state.NoEvict
+	s.mute = mute{state.ReplyOff, state.ReplySkip}
 	c.worker.serial = max(c.worker.serial, uint32(state.ID/int64(len(c.worker.proxy.workers)))+1) // so that nobody gets this id
 	if state.Own {
 		return true

@@ -103,14 +103,22 @@ const (
 	opVerbosity
 	opQuit
 	opRubbish // not the protocol; the proxy closes
+	opMetaGet
+	opMetaSet
+	opMetaGetQuietly // these two may have a response or not; opMetaEnd follows
+	opMetaSetQuietly
+	opMetaEnd
 )
 
 // silent says that there is no response.
 func (k opKind) silent() bool { return k >= opSetSilently && k <= opDeleteSilently }
 
+// quiet says that there need not be a response.
+func (k opKind) quiet() bool { return k == opMetaGetQuietly || k == opMetaSetQuietly }
+
 // changes says that keys are another afterwards.
 func (k opKind) changes() bool {
-	return k == opSet || k == opSetMany || k == opDelete || k == opSetSilently || k == opDeleteSilently
+	return k == opMetaSet || k == opMetaSetQuietly || k == opSet || k == opSetMany || k == opDelete || k == opSetSilently || k == opDeleteSilently
 }
 
 // op is a request whose response has not come.
@@ -243,6 +251,9 @@ func (c *simClient) fill() {
 	for c.quota > 0 && (c.flight < c.depth || c.greedy) {
 		c.quota--
 		c.send(c.pool.language.next)
+		if c.flight > 0 && c.ops[(c.first+c.flight-1)%len(c.ops)].kind.quiet() {
+			c.send(endQuiet)
+		}
 	}
 	c.flushOut()
 }
@@ -263,6 +274,12 @@ func (c *simClient) send(compose func(c *simClient, dst []byte, o *op) []byte) {
 	} else {
 		c.flight++
 	}
+}
+
+// endQuiet is the request behind a quiet one, whose response says that there was none to that, or no other.
+func endQuiet(_ *simClient, dst []byte, o *op) []byte {
+	o.kind = opMetaEnd
+	return append(dst, "mn\r\n"...)
 }
 
 func (c *simClient) growOps() {
@@ -326,6 +343,15 @@ func (c *simClient) answered(response []byte) {
 		return
 	}
 	o := &c.ops[c.first]
+	if o.kind.quiet() && string(response) == "MN\r\n" {
+		c.take(o, nil)
+		o = &c.ops[c.first]
+	}
+	c.take(o, response)
+}
+
+// take checks the response to a request, which may be nil for a quiet one.
+func (c *simClient) take(o *op, response []byte) {
 	c.first = (c.first + 1) % len(c.ops)
 	c.flight--
 	c.sim.count.responses++
@@ -346,11 +372,14 @@ func (c *simClient) answered(response []byte) {
 // dueIn is how long the response to a request may take in a pool with a time-out: that for itself, and for each before it
 // that the proxy may not have taken while it was there.
 func (c *simClient) dueIn(o *op) time.Duration {
-	if c.pool.timeout == 0 || c.sluggish || c.dribbles || o.sentAt <= c.sim.starving {
+	_, asks := c.pool.language.(memcacheLanguage) // a server whether it speaks meta commands, when all before is answered
+	if c.pool.timeout == 0 || c.sluggish || c.dribbles || o.sentAt <= c.sim.starving || asks && c.pool.loose {
 		return time.Hour
 	}
 	turns := o.ahead + 1
-	if c.pool.roomy {
+	if asks {
+		turns++
+	} else if c.pool.roomy {
 		turns = o.ahead/16 + 1 // so many are taken from a new client at once
 	}
 	return time.Duration(turns)*c.pool.timeout + 100*time.Millisecond

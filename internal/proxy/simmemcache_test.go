@@ -61,7 +61,7 @@ func (c *memcacheSession) execute(s *simServer, whole, out []byte) []byte {
 		s.fail("server %s was sent %.60q, which nobody may answer", s.name, whole)
 		return out
 	}
-	if s.unwell {
+	if s.unwell && r.Kind != memcache.MetaNoop {
 		return append(out, "SERVER_ERROR "+unwellMemcache+"\r\n"...)
 	}
 	switch r.Kind {
@@ -84,6 +84,12 @@ func (c *memcacheSession) execute(s *simServer, whole, out []byte) []byte {
 		delta := bytes.TrimSpace(whole[r.Keys[0].End:r.LineEnd])
 		c.doNumbered(s, whole, delta)
 		return append(append(out, delta...), "\r\n"...)
+	case memcache.MetaGet:
+		return c.metaGet(s, whole, out)
+	case memcache.MetaSet:
+		return c.metaSet(s, whole, out)
+	case memcache.MetaNoop:
+		return append(out, "MN\r\n"...)
 	case memcache.Version:
 		return append(out, "VERSION 1.6.18\r\n"...)
 	case memcache.Admin:
@@ -205,6 +211,10 @@ var memcacheMix = opMix{
 	{opVersion, 2},
 	{opVerbosity, 1},
 	{opUnknown, 1},
+	{opMetaGet, 4},
+	{opMetaGetQuietly, 6},
+	{opMetaSet, 4},
+	{opMetaSetQuietly, 6},
 }
 
 func (l memcacheLanguage) next(c *simClient, dst []byte, o *op) []byte {
@@ -232,6 +242,8 @@ func (l memcacheLanguage) next(c *simClient, dst []byte, o *op) []byte {
 		return l.numbered(c, dst, o, "incr ")
 	case opTouch:
 		return l.numbered(c, dst, o, "touch ")
+	case opMetaGet, opMetaGetQuietly, opMetaSet, opMetaSetQuietly:
+		return l.meta(c, dst, o)
 	case opVersion:
 		return append(dst, "version\r\n"...)
 	case opVerbosity:
@@ -323,6 +335,12 @@ func (l memcacheLanguage) check(c *simClient, o *op, response []byte) string {
 		if text != "DELETED\r\n" && text != "NOT_FOUND\r\n" || sure && (text == "DELETED\r\n") != (w.unit != 0) {
 			return fmt.Sprintf("delete of key %d, written by unit %d, answered by %.60q", w.key, w.unit, response)
 		}
+	case opMetaGet, opMetaGetQuietly:
+		return l.checkMetaGet(c, o, response)
+	case opMetaSet, opMetaSetQuietly:
+		return l.checkMetaSet(c, o, response)
+	case opMetaEnd:
+		return c.mustBe(response, "MN\r\n")
 	case opVersion:
 		return c.mustBe(response, "VERSION 1.6.18\r\n")
 	case opVerbosity:

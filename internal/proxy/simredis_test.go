@@ -142,7 +142,7 @@ func (c *redisSession) command(s *simServer, name string, out []byte) []byte {
 		return c.count(s, out, name == "del")
 	case "keys":
 		s.doEverywhere(c.args[1])
-		return resp.AppendBulk(resp.AppendArray(out, 1), append(append(c.args[1][:len(c.args[1]):len(c.args[1])], '@'), s.name...))
+		return resp.AppendBulk(resp.AppendArray(out, 1), append(append(slices.Clip(c.args[1]), '@'), s.name...))
 	case "scan":
 		s.do(c.args[3], noKey)
 		own := fmt.Sprint(s.cursor())
@@ -154,6 +154,8 @@ func (c *redisSession) command(s *simServer, name string, out []byte) []byte {
 		}
 		out = resp.AppendBulk(resp.AppendArray(out, 2), own)
 		return resp.AppendBulk(resp.AppendArray(out, 1), c.args[3])
+	case "command": // INFO of a name that it does not know
+		return append(out, "*1\r\n*-1\r\n"...)
 	case "incrby":
 		if n, ok := parseKey(c.args[1]); ok {
 			s.do(c.args[2], n.number)

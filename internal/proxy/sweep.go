@@ -107,5 +107,5 @@ func (c *client) expire(now int64) (next int64) {
 
 // waits reports whether the client has something to come, or the proxy something to do for it.
 func (c *client) waits() bool {
-	return c.requests > 0 || c.conn.Unsent() > 0 || c.stalled || c.holding || c.subscribed()
+	return c.requests > 0 || c.conn.Unsent() > 0 || c.stalled || c.holding || c.subscribed() || c.monitors()
 }

@@ -63,6 +63,7 @@ func TestRefusedExecLeavesNoTransactionBehind(t *testing.T) {
 		c.got = ""
 		c.SendString("GET k\r\n" + last + "\r\n")
 		a.until("two answers", func() bool { return strings.Count(c.got, "\r\n") == 2 })
+		a.pause(10 * time.Millisecond) // until the connection has sent what filled it
 		other := a.call(proxyAddress)
 		c.gets(a, "GET k\r\n", "$-1\r\n")
 		other.gets(a, "MULTI\r\nGET k\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n*1\r\n$-1\r\n")

@@ -35,6 +35,11 @@ type worker struct {
 	resuming   []*client    // those to read from again at the end of the batch
 	load       atomic.Int64 // how many clients and leavers; the worker that accepts reads it
 	serial     uint32
+	arrivals   arrivals
+	taped      []*workerPool // with a tape to play at the end of the batch
+	tapes      atomic.Int64  // bytes of those on their way here; other workers add
+	wall       int64         // the time of day at wallOf, in microseconds
+	wallOf     int64
 	heldMark   int // stands in for client_buffer where that is more: while memory is short
 
 	relieved     *serverConn // those whose crowd goes on at the end of the batch
@@ -94,6 +99,10 @@ const (
 // BatchDone does what is done once for all that a batch brought.
 func (w *worker) BatchDone() {
 	w.resumeClients()
+	if len(w.taped) > 0 {
+		w.playTapes()
+		w.resumeClients() // those that are closed for it
+	}
 	w.checkDeserted()
 	w.weigh()
 	w.trimScratch()

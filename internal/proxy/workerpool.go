@@ -22,6 +22,10 @@ type workerPool struct {
 	cursors  cursors
 	stats    *stats.Pool
 
+	audience []int     // by worker: how many clients are shown requests; nil while none is
+	monitors []*client // those of this worker
+	tape     tape
+
 	identities map[identityKey]*identity // but the pool's own
 	seen       seenScripts
 }
@@ -41,8 +45,8 @@ type protocol interface {
 	// appendFailure appends the error that tells a client the cause.
 	appendFailure(dst []byte, cause *failure) []byte
 	// greeting is what a new connection begins with, and the answers that it gets.
-	// Identity is whose connection it is; nil is the pool's own.
-	greeting(identity *identity) (hello []byte, steps []greeting)
+	// Identity is whose connection it is; nil is the pool's own. A dedicated one learns what the server calls it.
+	greeting(identity *identity, dedicated bool) (hello []byte, steps []greeting)
 	// probe is a request that any server that is well can answer, and the kind of request that it is.
 	probe() (request string, expects uint8)
 	// tooSlow tells a client that its request took too long to come, and closes it. What has come of it is dropped already.
@@ -197,6 +201,7 @@ const mostTurnedAway = 64
 func (p *workerPool) admit(s evloop.Socket) *client {
 	w := p.worker
 	w.serial++
+	w.arrivals.note(w.serial, w.loop.Now())
 	c := &client{worker: w, pool: p, serial: w.serial, expected: firstExpected, guessed: guessedResponses, authenticated: p.conf.RedisAuth == ""}
 	c.watchIdle()
 	link(&w.clients, c)

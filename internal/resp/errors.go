@@ -29,8 +29,8 @@ func expectedDollar(got byte) error {
 const (
 	OK            = "+OK\r\n"
 	Pong          = "+PONG\r\n"
-	WrongPassword = "-ERR invalid password\r\n"
-	NoAuth        = "-NOAUTH Authentication required\r\n"
+	WrongPassword = "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+	NoAuth        = "-NOAUTH Authentication required.\r\n"
 	NoCluster     = "-ERR This instance has cluster support disabled\r\n"
 	BadCursor     = "-ERR invalid cursor\r\n"
 )

@@ -17,6 +17,16 @@ func AppendBulk[T []byte | string](dst []byte, value T) []byte {
 	return append(dst, '\r', '\n')
 }
 
+// AppendText appends a text of many lines: a verbatim string, which only version 3 has, or a bulk string.
+func AppendText(dst []byte, verbatim bool, text []byte) []byte {
+	if !verbatim {
+		return AppendBulk(dst, text)
+	}
+	const kind = "txt:"
+	dst = appendNumber(dst, byte(VerbatimString), int64(len(kind)+len(text)))
+	return append(append(append(dst, kind...), text...), '\r', '\n')
+}
+
 // AppendInteger appends an integer.
 func AppendInteger(dst []byte, n int64) []byte { return appendNumber(dst, ':', n) }
 

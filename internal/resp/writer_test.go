@@ -34,8 +34,8 @@ func TestOwnResponses(t *testing.T) {
 	for got, want := range map[string]string{
 		resp.OK:            "+OK\r\n",
 		resp.Pong:          "+PONG\r\n",
-		resp.WrongPassword: "-ERR invalid password\r\n",
-		resp.NoAuth:        "-NOAUTH Authentication required\r\n",
+		resp.WrongPassword: "-WRONGPASS invalid username-password pair or user is disabled.\r\n",
+		resp.NoAuth:        "-NOAUTH Authentication required.\r\n",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -18,6 +18,8 @@ import (
 //	c2: GET k                    of another connection: c1 to c9
 //	c2& BLPOP l 0                sent, and not read yet
 //	blocked 1                    waits until the servers have that many blocked clients
+//	c2: close                    the client leaves; the next line of c2 is one of a new connection
+//	settled                      waits until the servers have no blocked client and no subscription any more
 //	c2< 2                        reads two replies or messages (without a number: one)
 //	c1| GET a                    sent together with the next command of the connection that is no |
 //	raw 2 "PING\r\nPING\r\n"     bytes as they are, and the number of replies
@@ -55,6 +57,8 @@ const (
 	opRead                     // read
 	opBlocked                  // wait for blocked clients
 	opScan                     // follow a cursor
+	opClose                    // the client leaves
+	opSettled                  // wait until those who left have left nothing
 )
 
 type step struct {
@@ -141,6 +145,12 @@ func (s *step) parseWords(rest string) (err error) {
 		s.op = opBlocked
 		s.n, err = strconv.Atoi(behind)
 		return err
+	case rest == "close":
+		s.op = opClose
+		return nil
+	case rest == "settled":
+		s.op = opSettled
+		return nil
 	case keyword == "raw":
 		count, text, _ := strings.Cut(behind, " ")
 		words, wordsErr := splitWords(text)

@@ -6,6 +6,7 @@
 //
 //	go test ./test/conformance -run Conformance -v
 //	go test ./test/conformance -run Conformance -v -args -only 'strings/.*SETRANGE' -show 100
+//	go test ./test/conformance -run Conformance/three -v -args -list refused -show 1000
 //
 // With one server all has to be the same, but for what testdata/exceptions-one.txt lists with a reason. With three, an
 // error that the proxy documents (testdata/refusals.txt) is allowed too. Nothing may hang, and no connection be closed
@@ -25,6 +26,8 @@ import (
 var (
 	only  = flag.String("only", "", "run the cases whose name has a match of this regular expression")
 	shown = flag.Int("show", 40, "failures to print for each target")
+
+	listing = flag.String("list", "", "print also the cases with this verdict, with -v: refused, listed or stricter")
 )
 
 // standsAtOnce is for two cores: more servers wait for each other.
@@ -54,7 +57,8 @@ func TestConformanceRedis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := dialect{redis: true, start: testkit.StartRedis, refusals: refusals}
+	// A server looks at its clock hz times a second: until then a blocked client waits, however short its timeout.
+	d := dialect{redis: true, start: testkit.StartRedis, args: []string{"--hz", "100"}, refusals: refusals}
 	stands := buildStands(t, d, standsAtOnce)
 	d.password = "secret"
 	guarded := buildStands(t, d, 1)[0]

@@ -230,10 +230,8 @@ func TestConformanceMemcache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := func(args ...string) (*testkit.Process, error) {
-		return testkit.StartMemcached(append(args, "-t", "1", "-m", "64")...)
-	}
-	stands := buildStands(t, dialect{start: start, refusals: refusals}, standsAtOnce)
+	d := dialect{start: testkit.StartMemcached, args: []string{"-t", "1", "-m", "64"}, refusals: refusals}
+	stands := buildStands(t, d, standsAtOnce)
 	rows := runAll(t, stands, len(cases), func(s *stand, i int) ([]finding, error) { return s.runText(cases[i]) })
 	reportAll(t, "memcache", rows, func(i int) (name, where string) { return cases[i].name, cases[i].where })
 }

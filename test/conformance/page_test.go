@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"nutmeg/internal/command"
+	"nutmeg/internal/proxy"
 )
 
 const pageFile = "../../docs/commands.md"
@@ -21,9 +22,14 @@ type row struct {
 	note string
 }
 
-// redisRows are the engine's words for what it does. Until the engine exports its table there are none, and the page tells
-// only where the keys are.
-var redisRows func() []row
+// redisRows are the engine's own words for what it does.
+func redisRows() map[string]row {
+	rows := map[string]row{}
+	for _, r := range proxy.Commands() {
+		rows[r.Name] = row{name: strings.ToUpper(r.Name), one: r.One, many: r.Many, note: r.Note}
+	}
+	return rows
+}
 
 // TestCommandsPage holds docs/commands.md to the engine's table and to the cases. UPDATE_GOLDEN=1 writes the page; make
 // conformance does.
@@ -40,7 +46,18 @@ func TestCommandsPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	counts := countRedis(redis)
+	for name := range redisRows() {
+		if counts[name] == 0 && !strings.HasPrefix(name, "sentinel|") {
+			t.Errorf("no case has the command %s; write one in testdata/redis", name)
+		}
+	}
 	page := commandsPage(redis, text, memcached)
+	for _, protocol := range []string{"redis", "memcache"} {
+		if page, err = appendDifferences(page, protocol); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.WriteFile(pageFile, page, 0o644); err != nil {
 			t.Fatal(err)
@@ -54,6 +71,29 @@ func TestCommandsPage(t *testing.T) {
 	if !bytes.Equal(old, page) {
 		t.Error("docs/commands.md is not what the table and the cases say; run make conformance, and look at the diff")
 	}
+}
+
+// appendDifferences tells of the exceptions: what differs from a server on purpose, and why.
+func appendDifferences(page []byte, protocol string) ([]byte, error) {
+	name := map[string]string{"redis": "Redis", "memcache": "memcached"}[protocol]
+	page = fmt.Appendf(page, "\n## What differs from %s on purpose\n\n", name)
+	if protocol == "memcache" {
+		page = append(page, "- a bad storage line, or a line without CR, gets one error; then the value is skipped, or the connection closed, where memcached may run the value as commands\n"...)
+	}
+	var said []string
+	for _, pool := range []struct{ servers, prefix string }{{"one", ""}, {"three", "with several servers: "}} {
+		exceptions, err := readExceptions("testdata/exceptions-" + pool.servers + "-" + protocol + ".txt")
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range exceptions {
+			if !slices.Contains(said, e.reason) {
+				said = append(said, e.reason)
+				page = fmt.Appendf(page, "- %s%s\n", pool.prefix, e.reason)
+			}
+		}
+	}
+	return page, nil
 }
 
 // readRows reads "name | one server | several servers | note" a line.
@@ -73,13 +113,7 @@ func readRows(file string) (all []row, err error) {
 func commandsPage(redis []*testCase, text []*textCase, memcached []row) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, pageHead, len(redis), len(text))
-	counts := countRedis(redis)
-	rows := map[string]row{}
-	if redisRows != nil {
-		for _, r := range redisRows() {
-			rows[r.name] = r
-		}
-	}
+	counts, rows := countRedis(redis), redisRows()
 	for _, group := range groups() {
 		fmt.Fprintf(&b, "\n### %s\n\n", strings.ReplaceAll(group.String(), "_", " "))
 		writeHead(&b)
@@ -87,10 +121,11 @@ func commandsPage(redis []*testCase, text []*textCase, memcached []row) []byte {
 			if cmd.Group != group {
 				continue
 			}
-			writeRow(&b, redisRow(cmd, rows), counts[cmd.Name])
+			writeRow(&b, rows[cmd.Name], counts[cmd.Name])
 			for i := range cmd.Subcommands {
-				sub := &cmd.Subcommands[i]
-				writeRow(&b, redisRow(sub, rows), counts[sub.Name])
+				if sub := &cmd.Subcommands[i]; !sub.Flags.Has(command.OnlySentinel) {
+					writeRow(&b, rows[sub.Name], counts[sub.Name])
+				}
 			}
 		}
 	}
@@ -112,7 +147,8 @@ split by key, or goes to all servers and their answers become one. What cannot b
 that says why and what to do. Keys with a common hash tag (` + "`hash_tag`" + `) are on one server.
 
 The last column counts the conversations that stand behind a row. Each runs directly at a server and through nutmeg, with
-one server and with three, and the answers are compared: %d with Redis 7.0, %d with memcached 1.6.
+one server and with three, and the answers are compared: %d with Redis 7.0, %d with memcached 1.6. What differs on purpose
+stands at the end.
 
 This page is written by ` + "`make conformance`" + ` from the tables of the program; do not edit it.
 
@@ -139,21 +175,6 @@ func groups() (all []command.Group) {
 	}
 	slices.SortFunc(all, func(a, b command.Group) int { return strings.Compare(a.String(), b.String()) })
 	return all
-}
-
-func redisRow(cmd *command.Command, rows map[string]row) row {
-	r, known := rows[cmd.Name]
-	r.name = strings.ToUpper(cmd.Name)
-	if known {
-		return r
-	}
-	switch {
-	case cmd.OnlyKey:
-		r.note = "one key"
-	case len(cmd.Keys) > 0:
-		r.note = "one key or more"
-	}
-	return r
 }
 
 // countRedis counts the cases in which each command and subcommand stands.

@@ -42,7 +42,10 @@ func (r *report) judge(t *testing.T) {
 	t.Logf("%s: %d cases, %d of them stricter by intent; of the others %d same (%.2f %%), %d refused, %d listed, %d different, %d hanging, %d closed\n%s",
 		r.target, total, strict, r.count(same), share, r.count(refused), r.count(listed), r.count(different), r.count(hanging),
 		r.count(closing), r.byGroup())
-	if text := r.failures(); text != "" {
+	if text := r.print(func(v verdict) bool { return v.String() == *listing }); text != "" {
+		t.Logf("%s", text)
+	}
+	if text := r.print(func(v verdict) bool { return v >= different }); text != "" {
 		t.Errorf("%s", text)
 	}
 	if !r.whole {
@@ -84,11 +87,12 @@ func (r *report) byGroup() string {
 	return b.String()
 }
 
-func (r *report) failures() string {
+// print writes out the cases with some verdicts, as many as are to be shown.
+func (r *report) print(wanted func(verdict) bool) string {
 	var b strings.Builder
 	n := 0
 	for i, f := range r.findings {
-		if f.verdict < different {
+		if !wanted(f.verdict) {
 			continue
 		}
 		if n++; n <= r.shown {

@@ -96,6 +96,7 @@ func behindAddress(v *value) []byte {
 var fieldName = regexp.MustCompile(`(?m)(?:^|\s)([A-Za-z_][\w-]*)[:=]`)
 
 func fieldNames(text []byte) (names []string) {
+	text = bytes.TrimPrefix(text, []byte("txt:")) // of a verbatim string
 	for _, m := range fieldName.FindAllSubmatch(text, -1) {
 		names = append(names, string(m[1]))
 	}

@@ -127,8 +127,12 @@ func (r *run) conn(i int) (*conn, error) {
 }
 
 func (r *run) step(s *step) error {
-	if s.op == opBlocked {
+	switch s.op {
+	case opBlocked:
 		r.awaitBlocked(s.n)
+		return nil
+	case opSettled:
+		r.settle()
 		return nil
 	}
 	c, err := r.conn(s.conn)
@@ -145,6 +149,10 @@ func (r *run) step(s *step) error {
 		return nil
 	case opScan:
 		r.scan(c, s)
+		return nil
+	case opClose:
+		c.close()
+		r.conns[s.conn] = nil
 		return nil
 	}
 	c.queued = append(c.queued, r.bytesOf(s)...)
@@ -225,7 +233,7 @@ func (r *run) record(c *conn, line string, by rule, pushes bool) *outcome {
 		o.status = dead
 	}
 	o.line, o.rule = line, by
-	r.refused = r.refused || isRefusal(&o, r.target.refusals)
+	r.refused = r.refused || o.value.isError() && (isRefusal(&o, r.target.refusals) || bytes.Contains(o.value.text, []byte("nutmeg")))
 	r.outcomes = append(r.outcomes, o)
 	return r.last()
 }

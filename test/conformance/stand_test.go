@@ -29,6 +29,7 @@ type dialect struct {
 	redis    bool
 	password string
 	start    func(args ...string) (*testkit.Process, error)
+	args     []string // for the servers
 	refusals []*regexp.Regexp
 }
 
@@ -62,9 +63,9 @@ func (d dialect) servers(t testing.TB, number int, conf *strings.Builder) *stand
 // server starts a server for t. Its log is not printed when t fails: there are many, and they say nothing.
 func (d dialect) server(t testing.TB) *testkit.Process {
 	t.Helper()
-	var args []string
+	args := d.args
 	if d.password != "" {
-		args = []string{"--requirepass", d.password}
+		args = append(args, "--requirepass", d.password)
 	}
 	p, err := d.start(args...)
 	if err != nil {
@@ -92,16 +93,12 @@ func (d dialect) pool(t testing.TB, name string, conf *strings.Builder, servers 
 	return &target{name: name, addr: listen, password: d.password, processes: servers, refusals: d.refusals}
 }
 
-// startProxy builds and starts the daemon. When t ends, its log is searched for what must not be there.
+// startProxy starts the daemon. When t ends, its log is searched for what must not be there.
 func startProxy(t testing.TB, conf string) {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "nutmeg")
-	args := []string{"build", "-o", binary}
-	if raceEnabled {
-		args = append(args, "-race")
-	}
-	if output, err := exec.Command("go", append(args, "nutmeg/cmd/nutmeg")...).CombinedOutput(); err != nil {
-		t.Fatalf("cannot build nutmeg: %v\n%s", err, output)
+	binary, err := buildNutmeg()
+	if err != nil {
+		t.Fatal(err)
 	}
 	p := testkit.Proxy(t, binary, conf)
 	t.Cleanup(func() {
@@ -140,8 +137,32 @@ func runAll(t testing.TB, stands []*stand, count int, one func(s *stand, i int) 
 	return all
 }
 
+// builtDir is the folder of the binary, for TestMain to remove; buildNutmeg writes it.
+var builtDir string
+
+// buildNutmeg builds the daemon, once for all tests of a run.
+var buildNutmeg = sync.OnceValues(func() (path string, err error) {
+	builtDir, err = os.MkdirTemp("", "nutmeg-build-")
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(builtDir, "nutmeg")
+	args := []string{"build", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	if output, err := exec.Command("go", append(args, "nutmeg/cmd/nutmeg")...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot build nutmeg: %w\n%s", err, output)
+	}
+	return path, nil
+})
+
 func TestMain(m *testing.M) {
 	// A daemon built with the race detector sleeps for a second before it ends, in case another goroutine still reports.
 	_ = os.Setenv("GORACE", "atexit_sleep_ms=20 "+os.Getenv("GORACE"))
-	os.Exit(m.Run())
+	code := m.Run()
+	if builtDir != "" {
+		_ = os.RemoveAll(builtDir)
+	}
+	os.Exit(code)
 }
