@@ -82,9 +82,9 @@ func (c *blocker) round() {
 	}
 	c.utter()
 	switch r.IntN(10) {
-	case 0:
+	case 0, 1:
 		c.exit(pickOne(r, c.Close, c.CloseWrite, c.CloseWrite)) // behind what it has sent
-	case 1, 2:
+	case 2, 3:
 		c.s.After(c.s.while(), func() { c.exit(pickOne(r, c.Close, c.Reset)) })
 	}
 }
