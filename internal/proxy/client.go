@@ -79,6 +79,9 @@ func (c *client) stall(rest []byte, source input) {
 	c.worker.store(&c.unparsed.Buffer, rest, source)
 	c.stalled = true
 	c.conn.NotifyFlushed(true)
+	if c.mayWait() {
+		c.conn.Resume() // it may have been stalled before it began to wait
+	}
 	if !c.mayWait() {
 		c.conn.Pause()
 	}
