@@ -201,10 +201,10 @@ func TestSlowSubscriberHearsAgainAfterResume(t *testing.T) {
 
 func TestIdleSubscriberIsNotClosed(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 1, 1, "  client_idle_timeout: 100\n  timeout: 50\n")
-	c, publisher := a.call(proxyAddress), a.call(proxyAddress)
+	c := a.call(proxyAddress)
 	c.gets(a, "SUBSCRIBE a\r\n", confirmed("subscribe", "a", 1))
 	a.pause(5 * time.Second)
-	publisher = a.call(proxyAddress)
+	publisher := a.call(proxyAddress)
 	publisher.gets(a, "PUBLISH a x\r\n", ":1\r\n")
 	a.until("the message", func() bool { return strings.HasSuffix(c.got, messageOf("a", "x")) })
 	a.end(c, publisher)

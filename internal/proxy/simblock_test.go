@@ -15,7 +15,6 @@ type blocker struct {
 	key     string
 	pushed  int
 	rounds  int
-	pending bool // a BLPOP is due
 }
 
 // element is an element of a list.

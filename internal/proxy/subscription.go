@@ -64,11 +64,11 @@ func scopeOf(word []byte) scope {
 
 // cutBulk finds the first bulk string of an array or a push.
 func cutBulk(text []byte) (value, rest []byte, ok bool) {
-	at := bytes.IndexByte(text, '$')
-	if at < 0 {
+	_, text, found := bytes.Cut(text, []byte("$"))
+	if !found {
 		return nil, nil, false
 	}
-	head, rest, _ := bytes.Cut(text[at+1:], []byte("\r\n"))
+	head, rest, _ := bytes.Cut(text, []byte("\r\n"))
 	n, err := strconv.Atoi(string(head))
 	if err != nil || n < 0 || len(rest) < n+2 {
 		return nil, nil, false
