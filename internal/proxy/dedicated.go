@@ -105,13 +105,12 @@ func (d *dedicated) closeIdle() {
 }
 
 // lost says that a connection is gone, whoever had it.
-func (d *dedicated) lost(conn *serverConn) {
+func (d *dedicated) lost(conn *serverConn, cause *failure) {
 	d.open--
 	d.forget(conn)
 	if c := conn.owner; c != nil {
 		conn.owner = nil
-		c.session.lost(c, conn)
-		c.goOnHolding()
+		c.session.lost(c, conn, cause)
 	}
 	d.callNext()
 }

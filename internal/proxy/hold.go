@@ -43,8 +43,21 @@ func (c *client) expireHeld(now int64) int64 {
 	if s.held.deadline == 0 || s.held.deadline > now {
 		return s.held.deadline
 	}
-	sv := s.queued.server
-	s.queued.leaveQueue(c)
+	name := "any"
+	if s.queued != nil {
+		name = printable([]byte(s.queued.server.conf.Name))
+	}
+	c.refuseHeld(&failure{text: fmt.Sprintf("no connection of its own to server %s became free in time "+
+		"(dedicated_connections, dedicated_timeout)", name)})
+	return 0
+}
+
+// refuseHeld answers the held request with a cause, and lets go of what it has got and waits for.
+func (c *client) refuseHeld(cause *failure) {
+	s := c.session
+	if s.queued != nil {
+		s.queued.leaveQueue(c)
+	}
 	if s.held.ends {
 		c.endTransaction()
 	}
@@ -54,10 +67,8 @@ func (c *client) expireHeld(now int64) int64 {
 		s.subscriptions.closeEars()
 	}
 	c.spoil()
-	c.replyFailure(&failure{text: fmt.Sprintf("no connection of its own to server %s became free in time "+
-		"(dedicated_connections, dedicated_timeout)", printable([]byte(sv.conf.Name)))})
+	c.replyFailure(cause)
 	c.callBack()
-	return 0
 }
 
 func (h *heldRequest) drop(c *client) {
