@@ -47,7 +47,9 @@ func TestBlockedClientLeaves(t *testing.T) {
 // TestClientLeavesBeforeItBlocks: the command waits for an answer before it, or for a connection, when its client is gone already.
 func TestClientLeavesBeforeItBlocks(t *testing.T) {
 	for _, settings := range []string{"", "  dedicated_connections: 1\n"} {
-		for _, behind := range []string{"", "PING\r\n"} {
+		for behind, leave := range map[string]func(*caller){
+			"": func(c *caller) { c.Close() }, "PING\r\n": func(c *caller) { c.Close() }, "\r\n": func(c *caller) { c.CloseWrite() },
+		} {
 			a := newArena(t, 1, redisLanguage{}, 1, 1, settings)
 			c, other, holder := a.call(proxyAddress), a.call(proxyAddress), a.call(proxyAddress)
 			if settings != "" {
@@ -57,7 +59,7 @@ func TestClientLeavesBeforeItBlocks(t *testing.T) {
 			if settings != "" {
 				a.until("the client to wait", func() bool { return len(a.proxy.workers[0].pools[0].servers[0].dedicated.queue) == 1 })
 			}
-			c.Close()
+			leave(c)
 			a.pause(5 * time.Millisecond)
 			if n := len(a.proxy.workers[0].pools[0].servers[0].dedicated.queue); n != 0 {
 				t.Errorf("%q: %d clients wait for a connection, and have left", behind, n)

@@ -71,6 +71,8 @@ func (d *dedicated) enqueue(c *client) {
 	d.server.stats.DedicatedWaits++
 	if limit := int64(d.server.pool.conf.DedicatedTimeout); limit > 0 && s.held.deadline == 0 {
 		s.held.deadline = w.loop.Now() + limit
+	}
+	if s.held.deadline > 0 {
 		w.sweep.by(s.held.deadline)
 	}
 }

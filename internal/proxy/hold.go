@@ -40,6 +40,9 @@ func (c *client) expireHeld(now int64) int64 {
 		return 0
 	}
 	s := c.session
+	if s.queued == nil {
+		return 0 // it waits for an answer
+	}
 	if s.held.deadline == 0 || s.held.deadline > now {
 		return s.held.deadline
 	}
