@@ -34,7 +34,7 @@ type client struct {
 	broken        bool // sent what is not the protocol
 	gone          bool
 
-	lastActive int64    // when it last sent something, or got a response
+	lastActive int64    // when it last sent something, or something of it was answered
 	burden     *burden  // of a client that weighs heavily on others; nil for most
 	session    *session // what Redis keeps for a connection; nil until that differs from a new one's
 
@@ -150,6 +150,9 @@ func (c *client) resume() {
 		c.leaveIfIdle() // a request that was held may have been the last
 	case c.stalled:
 		c.unparsed.Take(chunks, &waiting.Buffer)
+		if c.mayWait() {
+			c.watchLeaving()
+		}
 	default:
 		c.conn.NotifyFlushed(c.deaf())
 		c.conn.Resume()
