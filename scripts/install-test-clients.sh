@@ -29,6 +29,16 @@ missing() {
 	return "$unobtainable"
 }
 
+# within SECONDS COMMAND... bounds a command, where the system has a program for that.
+within() {
+	if command -v timeout >/dev/null; then
+		timeout "$@"
+	else
+		shift
+		"$@"
+	fi
+}
+
 # ready tells whether a folder holds exactly these packages.
 ready() { [[ -f $into/$1/packages && $(<"$into/$1/packages") == "$2" ]]; }
 
@@ -53,7 +63,7 @@ from_debian() {
 }
 
 from_pypi() {
-	timeout 60 python3 -m pip install --quiet --no-input --retries 0 --target "$into/python.new" "${python_packages[@]}"
+	within 60 python3 -m pip install --quiet --no-input --retries 0 --target "$into/python.new" "${python_packages[@]}"
 }
 
 # imports tells whether what came works, in the versions wanted.
@@ -64,7 +74,7 @@ imports() {
 	END
 }
 
-python() {
+obtain_python() {
 	ready python "${python_packages[*]}" && return
 	command -v python3 >/dev/null || { missing python "python3 is not installed"; return; }
 	: >"$into/python.log"
@@ -78,12 +88,12 @@ python() {
 	missing python "neither Debian's packages nor PyPI have them; see $into/python.log"
 }
 
-node() {
+obtain_node() {
 	ready node "${node_packages[*]}" && return
 	command -v node >/dev/null || { missing node "node is not installed"; return; }
 	command -v npm >/dev/null || { missing node "npm is not installed"; return; }
 	rm -rf "$into/node.new" && mkdir -p "$into/node.new"
-	if ! timeout 100 npm install --prefix "$into/node.new" --no-audit --no-fund --ignore-scripts --fetch-retries 1 \
+	if ! within 100 npm install --prefix "$into/node.new" --no-audit --no-fund --ignore-scripts --fetch-retries 1 \
 		"${node_packages[@]}" >"$into/node.log" 2>&1; then
 		missing node "the npm registry does not answer; see $into/node.log"
 		return
@@ -91,9 +101,11 @@ node() {
 	keep node "${node_packages[*]}"
 }
 
-flock 9 # one at a time
+if command -v flock >/dev/null; then # one at a time
+	flock 9
+fi
 case $1 in
-python | node) "$1" ;;
+python | node) "obtain_$1" ;;
 *)
 	echo "usage: install-test-clients.sh [python | node]" >&2
 	exit 2

@@ -26,7 +26,7 @@ func obtainClients(kind string) (folder string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute) // a registry may be slow the first time
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "../scripts/install-test-clients.sh", kind)
-	cmd.SysProcAttr = dieWithParent()
+	cmd.SysProcAttr, cmd.WaitDelay = dieWithParent(), time.Second // what it started may hold its output open
 	output, err := cmd.CombinedOutput()
 	said := strings.TrimSpace(string(output))
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 75 {

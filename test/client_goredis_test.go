@@ -226,8 +226,8 @@ func goRedisScripts(ctx context.Context, t *testing.T, c *redis.Client) {
 }
 
 func goRedisBlocking(ctx context.Context, t *testing.T, c *redis.Client) {
-	if got, err := c.BLPop(ctx, 10*time.Millisecond, "{list}1", "{list}2").Result(); !errors.Is(err, redis.Nil) {
-		t.Fatalf("BLPOP of nothing: got %q and error %v, want redis.Nil", got, err)
+	if got, err := c.Do(ctx, "BLPOP", "{list}1", "{list}2", "0.01").Result(); !errors.Is(err, redis.Nil) { // BLPop waits for whole seconds
+		t.Fatalf("BLPOP of nothing: got %v and error %v, want redis.Nil", got, err)
 	}
 	popped := make(chan []string, 1)
 	go func() {

@@ -21,7 +21,7 @@ func timely(t *testing.T) context.Context {
 	return ctx
 }
 
-// newGoRedis is a go-redis client with its defaults: it greets with HELLO 3 and CLIENT SETINFO, which are refused.
+// newGoRedis is a go-redis client; with its defaults it greets with HELLO 3 and CLIENT SETINFO.
 func newGoRedis(t *testing.T, o *redis.Options) *redis.Client {
 	t.Helper()
 	client := redis.NewClient(o)

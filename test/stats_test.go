@@ -18,7 +18,7 @@ const (
 	serverKeys = `{"server_eof":N, "server_err":N, "server_timedout":N, "server_connections":N, "server_ejected_at":N, ` +
 		`"requests":N, "request_bytes":N, "responses":N, "response_bytes":N, ` +
 		`"in_queue":N, "in_queue_bytes":N, "out_queue":N, "out_queue_bytes":N, ` +
-		`"server_stalls":N, "server_refused":N}` // these two are not twemproxy's
+		`"server_stalls":N, "server_refused":N, "dedicated":N, "dedicated_waits":N}` // these two are not twemproxy's
 )
 
 // Exporters take the text apart by hand: every byte but the figures is as twemproxy writes it.

@@ -25,13 +25,21 @@ func (a *arrivals) note(serial uint32, now int64) {
 	case n > 0 && now-a.marks[n-1].at < arrivalInterval:
 		return
 	case n == mostArrivals:
-		half := n / 2
-		for i := range half / 2 {
-			a.marks[i] = a.marks[2*i]
-		}
-		a.marks = append(a.marks[:half/2], a.marks[half:]...)
+		a.thin(now)
 	}
 	a.marks = append(a.marks, arrival{serial, now})
+}
+
+// thin leaves out moments that are near to others for how long ago they were. A year fits into half of the room.
+func (a *arrivals) thin(now int64) {
+	kept := a.marks[:1]
+	last := len(a.marks) - 1
+	for i := 1; i < last; i++ {
+		if mark := a.marks[i]; a.marks[i+1].at-kept[len(kept)-1].at > (now-mark.at)/32 {
+			kept = append(kept, mark)
+		}
+	}
+	a.marks = append(kept, a.marks[last])
 }
 
 // of is when a client came, or somewhat earlier.

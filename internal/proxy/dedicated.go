@@ -111,6 +111,7 @@ func (d *dedicated) lost(conn *serverConn) {
 	if c := conn.owner; c != nil {
 		conn.owner = nil
 		c.session.lost(c, conn)
+		c.goOnHolding()
 	}
 	d.callNext()
 }
@@ -121,7 +122,13 @@ func (s *serverConn) giveBack() {
 	if c == nil {
 		return
 	}
-	if !s.listens {
+	switch {
+	case s.waits:
+		c.session.forgetWait(s)
+		s.owner, s.waits = nil, false
+		s.repose(c)
+		return
+	case !s.listens:
 		c.session.blocked = false
 	}
 	if c.session.needs(s) {
@@ -133,6 +140,12 @@ func (s *serverConn) giveBack() {
 		return
 	}
 	s.owner, c.session.pinned = nil, nil
+	c.goOnHolding()
+	s.repose(c)
+}
+
+// repose leaves a connection that c has given back to others, if they may have it.
+func (s *serverConn) repose(c *client) {
 	if s.spent() {
 		s.close()
 		c.takeLeave()

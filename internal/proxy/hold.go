@@ -13,6 +13,7 @@ type heldRequest struct {
 	rope     buffer.Buffer
 	args     []resp.Span
 	deadline int64 // when it is refused; 0 = never
+	ends     bool  // it ends the client's transaction, whatever comes of it
 }
 
 // hold keeps a request until nothing of its client is in flight, or until callBack is called. It is dispatched then as if it
@@ -44,7 +45,11 @@ func (c *client) expireHeld(now int64) int64 {
 	}
 	sv := s.queued.server
 	s.queued.leaveQueue(c)
+	if s.held.ends {
+		c.endTransaction()
+	}
 	s.held.drop(c)
+	s.giveUpWaits()
 	if !s.subscriptions.any() {
 		s.subscriptions.closeEars()
 	}
@@ -58,7 +63,14 @@ func (c *client) expireHeld(now int64) int64 {
 func (h *heldRequest) drop(c *client) {
 	c.holding = false
 	h.rope.Reset(&c.worker.loop.Chunks)
-	h.args, h.deadline = nil, 0
+	h.args, h.deadline, h.ends = nil, 0, false
+}
+
+// goOnHolding has a held request try again, because a connection of the client's own is not in its way any more.
+func (c *client) goOnHolding() {
+	if c.holding && !c.gone {
+		c.callBack()
+	}
 }
 
 // retry dispatches the held request.

@@ -216,3 +216,23 @@ func TestLanesFollowTheConfiguration(t *testing.T) {
 	}
 	a.end(c, plain)
 }
+
+// TestPoolGoesWhileARequestIsHeld: its client is closed behind the answers to what the proxy has taken from it, though there is more input.
+func TestPoolGoesWhileARequestIsHeld(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	c := a.call(proxyAddress)
+	c.gets(a, "SELECT 1\r\n", "+OK\r\n")
+	a.servers[0].Freeze()
+	c.got = ""
+	c.SendString("GET k\r\nRESET\r\nGET k\r\n")
+	a.pause(10 * time.Millisecond)
+	if err := a.change(poolText("other", "127.0.0.1:22122", "", server0)); err != nil {
+		t.Fatal(err)
+	}
+	a.mendEverything()
+	a.until("the client to be closed", func() bool { return c.closed != nil })
+	if c.got != "$-1\r\n+RESET\r\n" {
+		t.Errorf("got %q", c.got)
+	}
+	a.end(c)
+}

@@ -215,6 +215,81 @@ var plantedBugs = []plantedBug{
 		"\tc.overflowed = true\n",
 		"",
 	},
+	{
+		"a connection is lent again in the middle of a transaction", "dedicated.go",
+		"\tif c.session.needs(s) {\n",
+		"\tif s.listens && c.session.needs(s) {\n",
+	},
+	{
+		"a client's database is forgotten", "lane.go",
+		"\t\tif id := c.session.identity; id != nil {\n\t\t\tl = s.laneOf(id)\n\t\t}\n",
+		"",
+	},
+	{
+		"the connection of a client that left while it blocked is lent again", "session.go",
+		"\ts.owner = nil\n\ts.close()\n",
+		"\ts.owner = nil\n\tif !s.listens {\n\t\ts.server.dedicated.idle = append(s.server.dedicated.idle, s)\n\t\treturn\n\t}\n\ts.close()\n",
+	},
+	{
+		"requests do not wait for SELECT", "redis_identity.go",
+		"\tsend()\n\tc.alone = true\n",
+		"\tsend()\n",
+	},
+	{
+		"now and then a message is for nobody", "subscription.go",
+		"\tcase isMessage(start) && c != nil && !c.gone:\n",
+		"\tcase isMessage(start) && c != nil && !c.gone && n%8 != 0:\n",
+	},
+	{
+		"a held request is dispatched twice", "hold.go",
+		"\tc.pool.protocol.again(c, m)\n\tif c.holding {\n",
+		"\tc.pool.protocol.again(c, m)\n\tif !c.holding && !c.gone && m.flat != nil {\n\t\tc.pool.protocol.again(c, m)\n\t}\n\tif c.holding {\n",
+	},
+	{
+		"a lost WATCH is forgotten", "redis_transaction.go",
+		"\tt.broken = t.broken || t.watching\n",
+		"",
+	},
+	{
+		"a transaction goes on when its connection is lost", "redis_transaction.go",
+		"\tt.failed = t.open\n",
+		"",
+	},
+	{
+		"a command blocks for a client that has left", "redis_blocking.go",
+		"\tcase c.ended || c.leaving:\n",
+		"\tcase c.gone:\n",
+	},
+	{
+		"who waits for a connection keeps its place when it leaves", "session.go",
+		"\tif s.queued != nil {\n\t\ts.queued.leaveQueue(c)\n\t}\n\ts.held.drop(c)\n",
+		"\ts.held.drop(c)\n",
+	},
+	{
+		"identities are never forgotten", "identity.go",
+		"\tid.clients--\n\tswitch {\n",
+		"\tswitch {\n",
+	},
+	{
+		"messages come before the confirmation", "subscription.go",
+		"s.pending+len(s.undone) > 0 &&",
+		"s.pending < 0 &&",
+	},
+	{
+		"a reload leaves subscribers where nothing is published any more", "workerpool.go",
+		"\tp.rehome()\n",
+		"",
+	},
+	{
+		"a session does not survive a hand-over", "departure.go",
+		"s != nil && !c.resumeSession(s) {",
+		"s != nil && s.Own && !c.resumeSession(s) {",
+	},
+	{
+		"a client inside a transaction is handed over", "departure.go",
+		"\tcase c.holding, c.session != nil && c.session.engaged():\n",
+		"\tcase c.holding:\n",
+	},
 }
 
 // plantedSeeds is how many seeds may be needed to find a planted bug.

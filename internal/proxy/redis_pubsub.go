@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"slices"
+
 	"nutmeg/internal/resp"
 )
 
@@ -97,9 +99,21 @@ func (p *redisProtocol) takeBack(c *client, of scope, name string, homes []*serv
 	s := &c.session.subscriptions
 	delete(s.names[of], name)
 	for _, sv := range homes {
-		if conn := s.earOf(sv); conn != nil && !conn.dead {
-			conn.sendSilently(p.command(nil, scopes[of].unsubscribe, name))
+		conn := s.earOf(sv)
+		if conn == nil || conn.dead {
+			continue
 		}
+		request := p.command(nil, scopes[of].unsubscribe, name)
+		s.undone = append(s.undone, subscription{of, name})
+		r := c.worker.newRequest()
+		r.errand = func([]byte, *failure) ([]byte, bool) {
+			if i := slices.Index(s.undone, subscription{of, name}); i >= 0 {
+				s.undone = slices.Delete(s.undone, i, i+1)
+			}
+			return nil, false
+		}
+		conn.append(request)
+		conn.enqueue(r, len(request))
 	}
 }
 

@@ -70,6 +70,9 @@ var stateRows = map[string]stateRow{
 	"script|load":  {(*redisProtocol).loadScript, asIs, "to all servers: " + merge.AllSucceeded.Text(), ""},
 	"script|flush": {(*redisProtocol).flushScripts, asIs, "to all servers: " + merge.AllSucceeded.Text(), "refused while a server is out"},
 
+	"wait":    {(*redisProtocol).wait, bySelf, "to all servers, each on a connection of the client's own: the least number", "refused while a server is out"},
+	"waitaof": {(*redisProtocol).wait, bySelf, "to all servers, each on a connection of the client's own: the least numbers", "refused while a server is out"},
+
 	"subscribe":    {subscribeTo(scopeChannel), bySelf, "on the server of each channel's name", "channels of key space events: on all servers"},
 	"psubscribe":   {subscribeTo(scopePattern), bySelf, "on all servers", ""},
 	"ssubscribe":   {subscribeTo(scopeShard), bySelf, "on the server of each channel's name", ""},
@@ -143,6 +146,9 @@ func (p *redisProtocol) transactionTakes(c *client, m *message, cmd *command.Com
 		return false
 	case "publish", "spublish":
 		p.queue(c, m, c.pool.homes(scopeChannel, m.Arg(1))[0], m.Arg(1))
+		return true
+	case "wait", "waitaof": // they do not wait there
+		p.queue(c, m, nil, nil)
 		return true
 	}
 	switch act {

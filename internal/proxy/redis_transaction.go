@@ -12,12 +12,15 @@ import (
 // What Redis says when it queues a command is Redis's own answer, so faults come out as they do there. Commands without a key
 // that come before the first key are kept, and answered with QUEUED: they go to the same server.
 type transaction struct {
-	open     bool   // between MULTI and EXEC
-	begun    bool   // the server has been told MULTI
-	failed   bool   // a request was refused by the proxy: EXEC will be
-	watching bool   // there may be watched keys
-	broken   bool   // the connection with the watched keys is lost: EXEC does nothing
-	key      string // the first key, for telling which one another disagrees with
+	open     bool     // between MULTI and EXEC
+	asking   bool     // the server has been told MULTI, and has not answered
+	begun    bool     // the server is inside the transaction, or has been told to be
+	refusal  string   // the error with which the server has refused MULTI
+	silence  *failure // why it has not answered, for the request that waits for that
+	failed   bool     // a request was refused by the proxy: EXEC will be
+	watching bool     // there may be watched keys
+	broken   bool     // the connection with the watched keys is lost: EXEC does nothing
+	key      string   // the first key, for telling which one another disagrees with
 
 	early buffer.Buffer // requests without a key that came before the first key
 	count int           // of them
@@ -34,7 +37,7 @@ const (
 func (t *transaction) lost() {
 	t.failed = t.open
 	t.broken = t.broken || t.watching
-	t.begun, t.watching = false, false
+	t.asking, t.begun, t.watching = false, false, false
 }
 
 // spoil makes an open transaction fail when it is to be executed.
@@ -101,6 +104,10 @@ func (p *redisProtocol) sameShard(c *client, sv *server, key []byte) bool {
 		return true
 	}
 	c.spoil()
+	if s.transaction.key == string(key) {
+		p.refuse(c, "CROSSSLOT the server of '%s' is another than when the transaction began; begin again", printable(key))
+		return false
+	}
 	p.refuse(c, "CROSSSLOT Keys in transaction don't belong to the same server: '%s' and '%s'; "+
 		"give them a common hash tag (hash_tag in the pool's configuration)", printable([]byte(s.transaction.key)), printable(key))
 	return false
@@ -120,6 +127,10 @@ func (p *redisProtocol) queue(c *client, m *message, sv *server, key []byte) {
 	t := &c.session.transaction
 	sv = c.stay(sv)
 	switch {
+	case t.silence != nil:
+		c.replyFailure(t.silence)
+		t.silence = nil
+		return
 	case t.failed && !t.begun && c.session.pinned == nil && t.count == 0 && sv == nil:
 		c.reply([]byte(queued)) // EXEC will fail, whatever it is
 		return
@@ -134,7 +145,9 @@ func (p *redisProtocol) queue(c *client, m *message, sv *server, key []byte) {
 	if !p.sameShard(c, sv, key) || !p.pin(c, m, sv) {
 		return
 	}
-	p.begin(c)
+	if !p.begin(c, m) {
+		return
+	}
 	if t.key == "" {
 		t.key = string(key)
 	}
@@ -160,16 +173,29 @@ func (p *redisProtocol) queueEarly(c *client, m *message) {
 	c.reply([]byte(queued))
 }
 
-// begin tells the server MULTI, and what came before the first key. Nobody waits for the answers: those have been given.
-func (p *redisProtocol) begin(c *client) {
+// begin tells the server MULTI, and what came before the first key. Nobody waits for the answers: those have been given. Only on a connection
+// where MULTI was not accepted before the request is held until it is, and begin returns false: behind a MULTI that is refused,
+// because the user may not use it, the server would execute each request at once.
+func (p *redisProtocol) begin(c *client, m *message) bool {
 	t, conn, w := &c.session.transaction, c.session.pinned, c.worker
-	if t.begun {
-		return
+	switch {
+	case t.refusal != "":
+		p.refuse(c, "%s", t.refusal)
+		return false
+	case t.asking:
+		c.hold(m)
+		return false
+	case !t.begun && !conn.transacts:
+		t.asking = true
+		p.askMulti(c, conn)
+		c.hold(m)
+		return false
+	case !t.begun:
+		t.begun = true
+		p.tell(conn, "MULTI")
 	}
-	t.begun = true
-	p.tell(conn, "MULTI")
 	if t.count == 0 {
-		return
+		return true
 	}
 	n := t.early.Len()
 	conn.appended += uint64(n)
@@ -178,6 +204,34 @@ func (p *redisProtocol) begin(c *client) {
 		conn.enqueue(w.newRequest(), n)
 		n = 0
 	}
+	return true
+}
+
+// askMulti tells a server MULTI, and has the request that is held go on when it has answered.
+func (p *redisProtocol) askMulti(c *client, conn *serverConn) {
+	request := p.command(nil, "MULTI")
+	r := c.worker.newRequest()
+	r.errand = func(response []byte, cause *failure) ([]byte, bool) {
+		if c.gone {
+			return nil, false
+		}
+		t := &c.session.transaction
+		if cause != nil {
+			t.silence = cause
+			c.callBack()
+			return nil, false
+		}
+		t.asking = false
+		if text, refused := resp.ErrorText(response); refused {
+			t.refusal, t.failed = string(text), true
+		} else {
+			t.begun, conn.transacts = true, true
+		}
+		c.callBack()
+		return nil, false
+	}
+	conn.append(request)
+	conn.enqueue(r, len(request))
 }
 
 // tell sends a command without arguments, whose response nobody waits for.
@@ -209,7 +263,9 @@ func (p *redisProtocol) exec(c *client, m *message) {
 		p.abandon(c)
 		c.replyNullArray()
 	case t.begun || s.pinned != nil && t.watching:
-		p.begin(c)
+		if !p.begin(c, m) {
+			return
+		}
 		c.endTransaction()
 		p.conclude(c, m, s.pinned)
 	case t.count > 0: // without a key: any server will do
@@ -220,9 +276,12 @@ func (p *redisProtocol) exec(c *client, m *message) {
 			return
 		}
 		if !p.pin(c, m, sv) {
+			s.held.ends = true
 			return
 		}
-		p.begin(c)
+		if !p.begin(c, m) {
+			return
+		}
 		c.endTransaction()
 		p.conclude(c, m, s.pinned)
 	default:

@@ -19,13 +19,15 @@ type serverConn struct {
 	era    int  // of its lane
 	large  bool // is its lane's for large requests, which is closed when there are none
 
-	identity *identity // what it begins with; nil is the pool's own
-	owner    *client   // of a dedicated connection: who has it; nil while nobody does
-	listens  bool      // has subscriptions, or had
-	serverID int64     // of a dedicated connection: by which the server knows it; 0 = unknown
-	suspect  bool      // likewise: CLIENT UNBLOCK may still come for it, so nobody else gets it
-	heeded   bool      // listens, and the server has confirmed one
-	pushes   bool      // the server may send what is no response
+	identity  *identity // what it begins with; nil is the pool's own
+	owner     *client   // of a dedicated connection: who has it; nil while nobody does
+	listens   bool      // has subscriptions, or had
+	serverID  int64     // of a dedicated connection: by which the server knows it; 0 = unknown
+	suspect   bool      // likewise: CLIENT UNBLOCK may still come for it, so nobody else gets it
+	heeded    bool      // listens, and the server has confirmed one
+	pushes    bool      // the server may send what is no response
+	transacts bool      // of a dedicated connection: MULTI has been accepted before
+	waits     bool      // has a WAIT, or is to get one
 
 	previous, next *serverConn // the worker's connections
 

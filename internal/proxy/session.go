@@ -25,7 +25,9 @@ type session struct {
 	// watches keys, or blocks.
 	pinned      *serverConn
 	transaction transaction
-	blocked     bool // what is in flight on pinned may take as long as it wants
+	blocked     bool // what is in flight on pinned, or on waits, may take as long as it wants
+
+	waits []*serverConn // of WAIT: one to each server
 }
 
 // library is what CLIENT SETINFO says.
@@ -99,7 +101,7 @@ func (s *session) needs(conn *serverConn) bool {
 	if conn.listens {
 		return s.subscriptions.any()
 	}
-	return s.transaction.begun || s.transaction.watching
+	return s.transaction.begun || s.transaction.asking || s.transaction.watching
 }
 
 // engaged reports whether the client has state that nobody else can take over.
@@ -107,7 +109,7 @@ func (s *session) engaged() bool {
 	if s == nil {
 		return false
 	}
-	return s.pinned != nil || s.transaction.open || s.transaction.broken || len(s.subscriptions.ears) > 0
+	return s.pinned != nil || s.transaction.open || s.transaction.broken || len(s.subscriptions.ears)+len(s.waits) > 0
 }
 
 // lost says that a connection of the client's own has failed.
@@ -116,6 +118,11 @@ func (s *session) lost(c *client, conn *serverConn) {
 		s.pinned = nil
 		s.blocked = false
 		s.transaction.lost()
+		c.goOnHolding()
+		return
+	}
+	if conn.waits {
+		s.forgetWait(conn)
 		return
 	}
 	s.subscriptions.forget(conn)
@@ -128,7 +135,12 @@ func (s *session) lost(c *client, conn *serverConn) {
 // blockedOn yields the connections on which the client waits for something to happen.
 func (s *session) blockedOn() iter.Seq[*serverConn] {
 	return func(yield func(*serverConn) bool) {
-		if s.blocked && s.pinned != nil {
+		for _, conn := range s.waits {
+			if s.blocked && !yield(conn) {
+				return
+			}
+		}
+		if s.blocked && s.pinned != nil && s.pinned.queue.oldest != nil {
 			yield(s.pinned)
 		}
 	}
@@ -141,6 +153,7 @@ func (s *session) end(c *client) {
 	}
 	s.held.drop(c)
 	c.endMonitor()
+	s.endWaits(nil)
 	if conn := s.pinned; conn != nil {
 		s.pinned = nil
 		conn.release()

@@ -55,7 +55,7 @@ func (c *blocker) push() {
 		}, c.key, name)
 	}
 	c.partner.utter()
-	c.s.After(time.Duration(r.Int64N(int64(40*time.Millisecond))), c.push)
+	c.s.After(c.s.while(), c.push)
 }
 
 func (c *blocker) round() {
@@ -81,8 +81,11 @@ func (c *blocker) round() {
 		})
 	}
 	c.utter()
-	if r.IntN(6) == 0 {
-		c.s.After(time.Duration(r.Int64N(int64(20*time.Millisecond))), func() { c.exit(pickOne(r, c.Close, c.Reset)) })
+	switch r.IntN(12) {
+	case 0:
+		c.exit(c.Close) // behind what it has sent
+	case 1, 2:
+		c.s.After(c.s.while(), func() { c.exit(pickOne(r, c.Close, c.Reset)) })
 	}
 }
 

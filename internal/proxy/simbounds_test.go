@@ -94,6 +94,9 @@ func checkEmpty(proxy *Proxy, fail func(format string, args ...any)) {
 		checkLanes(i, w, fail)
 	}
 	for i, w := range proxy.workers {
+		if len(w.taped) > 0 {
+			fail("worker %d has a tape to play", i)
+		}
 		for _, p := range w.pools {
 			if p.audience != nil || len(p.monitors) > 0 || len(p.tape.text) > 0 || w.tapes.Load() != 0 {
 				fail("worker %d still shows requests of pool %s to somebody", i, p.name())

@@ -91,8 +91,13 @@ func (c *redisSession) execute(s *simServer, out []byte) []byte {
 		return c.hello(s, out)
 	case s.password != "" && !c.known:
 		s.fail("server %s was sent %s before the password", s.name, name)
-	case s.unwell && name != "select":
+	case s.denied == name:
+		return resp.AppendError(out, "NOPERM this user has no permissions to run the '"+name+"' command")
+	case s.unwell && name != "select" && (c.state.multi || name != "multi" && name != "watch" && name != "unwatch"):
 		c.state.dirty = c.state.multi && name != "discard"
+		if name == "discard" {
+			break
+		}
 		if name == "exec" && c.state.multi {
 			c.endMulti()
 			return resp.AppendError(out, "EXECABORT Transaction discarded because of: "+unwellRedis)

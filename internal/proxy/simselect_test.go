@@ -3,7 +3,6 @@ package proxy
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"nutmeg/internal/resp"
 )
@@ -41,7 +40,7 @@ func (c *selector) round() {
 	}
 	if r.IntN(3) == 0 {
 		c.then = nil
-		c.s.After(time.Duration(r.Int64N(int64(30*time.Millisecond))), func() {
+		c.s.After(c.s.while(), func() {
 			if !c.gone() {
 				c.then = c.round
 				c.burst()

@@ -23,6 +23,7 @@ type simServer struct {
 
 	password string        // that a connection must give first, if known
 	unwell   bool          // answers that it cannot serve
+	denied   string        // a command that nobody may use
 	late     time.Duration // at most so much later than usual it answers
 	service  time.Duration // at most so long it takes for one request
 	whole    bool          // sends what it has to say in one piece

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-	"time"
 
 	"nutmeg/internal/resp"
 )
@@ -59,7 +58,7 @@ func (c *transactor) round() {
 		}
 	}
 	if r.IntN(3) == 0 {
-		c.s.After(time.Duration(r.Int64N(int64(30*time.Millisecond))), next)
+		c.s.After(c.s.while(), next)
 		return
 	}
 	next()
@@ -81,20 +80,26 @@ func (c *transactor) watched() {
 			c.begin(since, false)
 			return
 		}
-		c.partner.say("SET", func(response []byte) {
+		c.partner.onGone = func() { c.exit(c.Reset) }
+		c.s.After(c.s.while(), func() { c.change(since) })
+	}, c.key)
+	c.utter()
+}
+
+// change has the key changed, and goes on with the transaction.
+func (c *transactor) change(since int64) {
+	c.partner.say("SET", func(response []byte) {
+		if c.gone() {
+			return
+		}
+		c.s.After(c.s.while()/8, func() {
 			if !c.gone() {
 				c.then = c.round
 				c.begin(since, string(response) == resp.OK)
 			}
-		}, c.key, "partner")
-		c.partner.onGone = func() {
-			if !c.gone() && c.then == nil {
-				c.exit(c.Reset)
-			}
-		}
-		c.partner.utter()
-	}, c.key)
-	c.utter()
+		})
+	}, c.key, "partner")
+	c.partner.utter()
 }
 
 // begin sends a transaction, in one write or in several.
@@ -159,6 +164,9 @@ func (c *transactor) executed(t *simTxn, response []byte, want []string, since i
 		}
 	case bytes.HasPrefix(response, []byte("-EXECABORT")):
 		t.discarded = true
+		if !refused && !c.excused(since) {
+			c.fail("%s is aborted, though none of its commands was refused", t.name)
+		}
 	case string(response) == whole:
 		switch {
 		case refused:

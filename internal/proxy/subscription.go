@@ -18,7 +18,8 @@ type subscriptions struct {
 	deaf  bool // nothing is read from ears: the client does not read either
 
 	untold  []subscription // of the request to subscribe that is in flight
-	pending int            // of these: on how many servers have still to agree
+	pending int            // of these: how many are not settled
+	undone  []subscription // refused by one server, and not ended yet on one that had agreed; once for each such server
 }
 
 // subscription is one that a client has asked for.
@@ -40,12 +41,14 @@ func (s *subscriptions) settled() {
 	s.untold = nil
 }
 
-// tooEarly reports whether a message is for a subscription that the client has not been told of yet: servers agree one after the other.
-func (s *subscriptions) tooEarly(message []byte) bool {
+// unwanted reports whether a message is for a subscription that the client has not been told of, because servers agree one after the
+// other, or that it has been told it does not have.
+func (s *subscriptions) unwanted(message []byte) bool {
 	word, rest, _ := cutBulk(message)
 	name, _, _ := cutBulk(rest)
-	told, is := s.names[scopeOf(word)][string(name)]
-	return is && !told
+	this := subscription{scopeOf(word), string(name)}
+	told, is := s.names[this.of][this.name]
+	return is && !told || !is && slices.Contains(s.undone, this)
 }
 
 // scopeOf is the scope of a message, by its first word.
@@ -254,7 +257,7 @@ func isMessage(start []byte) bool {
 // hear gives the client a message. One that does not read is not listened for: the server's own limit for that holds then.
 func (c *client) hear(conn *serverConn) {
 	s := &c.session.subscriptions
-	if n := conn.heard.Len(); s.pending > 0 && s.tooEarly(conn.heard.View(0, n, c.worker.shortScratch(n))) {
+	if n := conn.heard.Len(); s.pending+len(s.undone) > 0 && s.unwanted(conn.heard.View(0, n, c.worker.shortScratch(n))) {
 		conn.heard.Reset(conn.chunks())
 		return
 	}

@@ -167,3 +167,78 @@ func TestTransactionIsFinishedBeforeDrain(t *testing.T) {
 	a.until("the client to be closed", func() bool { return c.closed != nil })
 	a.until("the proxy to end", a.proxy.ended)
 }
+
+// TestExecThatGetsNoConnectionEndsItsTransaction, as every EXEC does that is answered.
+func TestExecThatGetsNoConnectionEndsItsTransaction(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 2, 1, "  dedicated_connections: 1\n  dedicated_timeout: 100\n")
+	p := a.proxy.workers[0].pools[0]
+	one, two := a.call(proxyAddress), a.call(proxyAddress)
+	for i := range 20 {
+		if key := fmt.Sprintf("k%d", i); p.pick([]byte(key)) == p.pick(placeholder) {
+			one.gets(a, "WATCH "+key+"\r\n", "+OK\r\n")
+			break
+		}
+	}
+	for i := range 20 {
+		if key := fmt.Sprintf("k%d", i); p.pick([]byte(key)) != p.pick(placeholder) {
+			two.gets(a, "WATCH "+key+"\r\n", "+OK\r\n")
+			break
+		}
+	}
+	c := a.call(proxyAddress)
+	c.gets(a, "MULTI\r\nTIME\r\n", "+OK\r\n+QUEUED\r\n")
+	c.got = ""
+	c.SendString("EXEC\r\n")
+	a.until("an answer", func() bool { return strings.HasSuffix(c.got, "\r\n") })
+	if !strings.Contains(c.got, "became free in time") {
+		t.Errorf("EXEC is answered %q", c.got)
+	}
+	c.gets(a, "EXEC\r\nMULTI\r\nDISCARD\r\n", "-ERR EXEC without MULTI\r\n+OK\r\n+OK\r\n")
+	a.end(one, two, c)
+}
+
+// TestServerThatRefusesMulti: what would be in the transaction must not be executed outside of one.
+func TestServerThatRefusesMulti(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	a.servers[0].denied = "multi"
+	c := a.call(proxyAddress)
+	const refusal = "-NOPERM this user has no permissions to run the 'multi' command\r\n"
+	for _, before := range []string{"", "WATCH k\r\n"} {
+		want := refusal + refusal + "-EXECABORT Transaction discarded because of previous errors.\r\n$-1\r\n"
+		if before != "" {
+			c.gets(a, before, "+OK\r\n")
+		}
+		c.gets(a, "MULTI\r\nSET k v\r\nSET k w\r\nEXEC\r\nGET k\r\n", "+OK\r\n"+want)
+	}
+	a.servers[0].denied = ""
+	c.gets(a, "MULTI\r\nSET k v\r\nEXEC\r\nGET k\r\n", "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n$1\r\nv\r\n")
+	a.end(c)
+}
+
+// TestServerIsDownWhenATransactionBegins: the request that would begin it is answered, not tried for ever.
+func TestServerIsDownWhenATransactionBegins(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	a.servers[0].Kill()
+	c := a.call(proxyAddress)
+	c.gets(a, "MULTI\r\nSET k v\r\nEXEC\r\n", "+OK\r\n-ERR Connection refused\r\n-EXECABORT Transaction discarded because of previous errors.\r\n")
+	a.mendEverything()
+	c.gets(a, "MULTI\r\nSET k v\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n")
+	a.end(c)
+}
+
+// TestTransactionBehindADiscardedOne on another server does not wait for what nobody tells it of.
+func TestTransactionBehindADiscardedOne(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 3, 1, "")
+	p := a.proxy.workers[0].pools[0]
+	other := ""
+	for i := 0; other == ""; i++ {
+		if key := fmt.Sprintf("b%d", i); p.pick([]byte(key)) != p.pick([]byte("a")) {
+			other = key
+		}
+	}
+	c := a.call(proxyAddress)
+	c.gets(a, "MULTI\r\nSET a 1\r\n", "+OK\r\n+QUEUED\r\n")
+	c.gets(a, "SET\r\nEXEC\r\nMULTI\r\nSET "+other+" 1\r\nEXEC\r\n", "-ERR wrong number of arguments for 'set' command\r\n"+
+		"-EXECABORT Transaction discarded because of previous errors.\r\n+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n")
+	a.end(c)
+}
