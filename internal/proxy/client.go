@@ -79,7 +79,9 @@ func (c *client) stall(rest []byte, source input) {
 	c.worker.store(&c.unparsed.Buffer, rest, source)
 	c.stalled = true
 	c.conn.NotifyFlushed(true)
-	if !c.mayWait() {
+	if c.mayWait() {
+		c.conn.Resume() // it may have been stalled before it began to wait
+	} else {
 		c.conn.Pause()
 	}
 }
@@ -150,9 +152,6 @@ func (c *client) resume() {
 		c.leaveIfIdle() // a request that was held may have been the last
 	case c.stalled:
 		c.unparsed.Take(chunks, &waiting.Buffer)
-		if c.mayWait() {
-			c.watchLeaving()
-		}
 	default:
 		c.conn.NotifyFlushed(c.deaf())
 		c.conn.Resume()

@@ -112,7 +112,11 @@ func (d *dedicated) lost(conn *serverConn, cause *failure) {
 	d.forget(conn)
 	if c := conn.owner; c != nil {
 		conn.owner = nil
-		c.session.lost(c, conn, cause)
+		if c.holding && c.session.pinned != conn && !conn.heeded && cause.kind != failureOwn {
+			c.session.held.cause = cause
+		}
+		c.session.lost(c, conn)
+		c.goOnHolding()
 	}
 	d.callNext()
 }

@@ -12,8 +12,9 @@ import (
 type heldRequest struct {
 	rope     buffer.Buffer
 	args     []resp.Span
-	deadline int64 // when it is refused; 0 = never
-	ends     bool  // it ends the client's transaction, whatever comes of it
+	deadline int64    // when it is refused; 0 = never
+	ends     bool     // it ends the client's transaction, whatever comes of it
+	cause    *failure // why it cannot be dispatched any more: one of the connections that it needs has failed
 }
 
 // hold keeps a request until nothing of its client is in flight, or until callBack is called. It is dispatched then as if it
@@ -77,7 +78,7 @@ func (c *client) refuseHeld(cause *failure) {
 func (h *heldRequest) drop(c *client) {
 	c.holding = false
 	h.rope.Reset(&c.worker.loop.Chunks)
-	h.args, h.deadline, h.ends = nil, 0, false
+	h.args, h.deadline, h.ends, h.cause = nil, 0, false, nil
 }
 
 // goOnHolding has a held request try again, because a connection of the client's own is not in its way any more.
@@ -90,6 +91,10 @@ func (c *client) goOnHolding() {
 // retry dispatches the held request.
 func (c *client) retry() {
 	w, h := c.worker, &c.session.held
+	if h.cause != nil {
+		c.refuseHeld(h.cause) // to try again at once could go on for ever
+		return
+	}
 	c.holding = false
 	m := &w.message
 	m.over(w, &h.rope)

@@ -230,3 +230,21 @@ func TestSubscriberOfVersion3(t *testing.T) {
 	c.gets(a, "UNSUBSCRIBE\r\n", ">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n")
 	a.end(c)
 }
+
+// TestSubscribeWaitsForOneServerWhileAnotherIsDown: the client is told at once, and nothing is tried for ever.
+func TestSubscribeWaitsForOneServerWhileAnotherIsDown(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 3, 1, "  dedicated_connections: 1\n  dedicated_timeout: 0\n")
+	a.Net.InstantPercent = 100
+	a.servers[0].Kill()
+	p := a.proxy.workers[0].pools[0]
+	holder, c := a.call(proxyAddress), a.call(proxyAddress)
+	for i := 0; ; i++ {
+		if key := fmt.Sprintf("k%d", i); p.pick([]byte(key)).index == 2 {
+			holder.gets(a, "WATCH "+key+"\r\n", "+OK\r\n")
+			break
+		}
+	}
+	c.gets(a, "PSUBSCRIBE n*\r\nPING\r\n", "-ERR Connection refused\r\n+PONG\r\n")
+	a.mendEverything()
+	a.end(holder, c)
+}

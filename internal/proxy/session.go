@@ -113,7 +113,7 @@ func (s *session) engaged() bool {
 }
 
 // lost says that a connection of the client's own has failed.
-func (s *session) lost(c *client, conn *serverConn, cause *failure) {
+func (s *session) lost(c *client, conn *serverConn) {
 	if s.pinned == conn {
 		s.pinned = nil
 		s.blocked = false
@@ -125,9 +125,6 @@ func (s *session) lost(c *client, conn *serverConn, cause *failure) {
 		s.forgetWait(conn)
 	} else {
 		s.subscriptions.forget(conn)
-	}
-	if c.holding && conn.queue.oldest == nil {
-		c.refuseHeld(cause) // which has got the connection, and waits for others
 	}
 	if conn.heeded && s.subscriptions.any() {
 		c.overflowed = true // messages are lost from now on: the client has to know, and it does when it is closed
