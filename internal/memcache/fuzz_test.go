@@ -37,8 +37,8 @@ func FuzzRequestChunks(f *testing.F) {
 	})
 }
 
-// checkFrame reads a forwarded request as memcached does: the line ends at the
-// first LF, blanks separate words, NUL ends them, a last word noreply silences.
+// checkFrame reads a forwarded request as any memcached does: the line ends at the
+// first LF, which has a CR before it, blanks separate words, NUL ends them, a last word noreply silences.
 func checkFrame(t *testing.T, raw []byte, req *Request) {
 	t.Helper()
 	line, _, _ := bytes.Cut(raw, []byte("\n"))

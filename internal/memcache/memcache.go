@@ -15,17 +15,26 @@
 //
 // Many clients share one server connection, so a request on which the proxy and
 // the server disagree shifts every later response to the wrong client. Whatever
-// RequestParser accepts (no error, no Problem), memcached must see as exactly
-// one request and answer exactly once, and must not close the connection for.
-// Where memcached and the parser could differ, the parser refuses:
+// RequestParser accepts (no error, no Problem) and AppendForward writes, memcached
+// must see as exactly one request and answer exactly once, and must not close the
+// connection for. Where memcached and the parser could differ, the parser refuses,
+// and what it refuses reaches no server. Where the next request of the client begins
+// is then the client's own affair, and is where memcached 1.6 looks for it:
 //
 //	memcached                                       the parser
-//	ends a line at LF, with or without CR           refuses LF without CR, closes
+//	ends a line at LF, with or without CR           does so too, and has it forwarded with CRLF (Request.BareLine):
+//	                                                  others than memcached end lines at CRLF only
 //	ends the words of a line at NUL                 refuses control bytes and 0x7f in every word
 //	keeps tab, CR and VT inside a word, yet takes   the same; blank is the only separator
 //	  them for the end of a number
 //	answers a bad storage line and then runs the    checks all that memcached checks (key length, flags,
-//	  value as commands (1.6.18: no swallowing)       exptime, length, cas unique), forwards nothing else
+//	  value as commands (1.6.18: no swallowing)       exptime, length, cas unique), forwards nothing else;
+//	                                                  where memcached finds no length or too few words the next
+//	                                                  line is a request, else the value is skipped
+//	refuses a value that CRLF does not follow, goes the same, with the whole value at hand before a byte of it
+//	  on behind its length and two bytes              is forwarded
+//	takes a sign or blanks of C for part of a       refuses it, and believes the length: the value is skipped
+//	  length
 //	differs by version in the range of flags and    takes what every version takes: flags uint32,
 //	  exptime                                         exptime int32, length at most 1 GiB
 //	takes a last word "noreply" in a number's       the words before noreply must be numbers, and noreply
@@ -94,13 +103,14 @@ const NoopRequest = "mn\r\n"
 
 // Limits of the protocol, in bytes.
 const (
-	MaxKey      = 250     // a key
-	MaxLine     = 2048    // a command line with its CRLF, as memcached bounds it
-	MaxKeysLine = 1 << 20 // a line of get or gets with its CRLF
-	MaxValue    = 1 << 30 // a value without its CRLF
-	MaxMetaSet  = 16      // flags of ms: beyond, memcached does not skip the value
-	maxLead     = 100     // blanks before the name: beyond, memcached closes on a long line
-	maxAdmin    = 7       // words behind a command of operators; none has as many
+	MaxKey      = 250       // a key
+	MaxLine     = 2048      // a command line with its CRLF, as memcached bounds it
+	MaxKeysLine = 1 << 20   // a line of get or gets with its CRLF
+	MaxValue    = 1 << 30   // a value without its CRLF
+	maxLength   = 1<<31 - 3 // of a value, for memcached; longer ones than MaxValue are skipped
+	MaxMetaSet  = 16        // flags of ms: beyond, memcached does not skip the value
+	maxLead     = 100       // blanks before the name: beyond, memcached closes on a long line
+	maxAdmin    = 7         // words behind a command of operators; none has as many
 )
 
 // Span is a range of bytes, offsets from the first byte of its request.

@@ -34,13 +34,13 @@ const (
 	TooManyKeys // the engine's own from here, by the limits of the configuration
 	ValueTooLarge
 	OutOfMemory
-	LineTooLong // the first fatal one
-	BareLineFeed
-	BadStorageLine // the length of the value that follows is unknown
+	BadStorageLine // ms without a length
 	BadDataChunk
+	LineTooLong // the first fatal one
 	BinaryProtocol
 	HTTPRequest
-	TooSlow // the engine's own
+	TooSlow     // the engine's own, like the next
+	ValueForOne // a storage command behind nutmeg on
 	numProblems
 )
 
@@ -62,11 +62,11 @@ var problemReplies = [numProblems]string{
 	ValueTooLarge:      "SERVER_ERROR object too large for cache\r\n",
 	OutOfMemory:        "SERVER_ERROR nutmeg is out of memory (max_memory)\r\n",
 	LineTooLong:        "CLIENT_ERROR line too long\r\n",
-	BareLineFeed:       "CLIENT_ERROR line feed without carriage return\r\n",
 	BadStorageLine:     "CLIENT_ERROR bad command line format\r\n",
 	BadDataChunk:       "CLIENT_ERROR bad data chunk\r\n",
 	BinaryProtocol:     "CLIENT_ERROR binary protocol not supported, use the text protocol\r\n",
 	HTTPRequest:        "ERROR\r\n",
+	ValueForOne:        "CLIENT_ERROR a command with a value cannot be sent with 'nutmeg on'\r\n",
 	TooSlow:            "CLIENT_ERROR request not complete in time (request_timeout)\r\n",
 }
 
@@ -89,11 +89,11 @@ var problemNames = [numProblems]string{
 	ValueTooLarge:      "larger than request_size",
 	OutOfMemory:        "no memory left of max_memory",
 	LineTooLong:        "command line too long",
-	BareLineFeed:       "line feed without carriage return",
-	BadStorageLine:     "storage command without a usable value length",
+	BadStorageLine:     "storage command without the length of its value",
 	BadDataChunk:       "value not followed by CRLF",
 	BinaryProtocol:     "binary protocol",
 	HTTPRequest:        "HTTP request",
+	ValueForOne:        "a command with a value behind nutmeg on",
 	TooSlow:            "request not complete within request_timeout",
 }
 

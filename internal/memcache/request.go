@@ -1,7 +1,5 @@
 package memcache
 
-import "bytes"
-
 // Request is what a RequestParser found. The caller owns it and may use it again
 // for the next request; while a request is cut it must be handed back to Parse
 // unchanged. All spans count from the first byte of the request.
@@ -15,10 +13,13 @@ type Request struct {
 	Name string
 	// Keys are in the order of the line, 1 to MaxKey bytes each.
 	Keys []Span
-	// LineEnd is the offset past the line's CRLF; 0 while the line is cut. Once
-	// it is set all other fields are final but for a fatal error, so the caller
-	// may decide about a large value before it has come.
+	// LineEnd is the offset past the line's CRLF, or LF; 0 while the line is cut.
+	// Once it is set all other fields are final, so the caller may decide about a
+	// large value before it has come; only Problem may become BadDataChunk yet.
 	LineEnd int
+	// BareLine is set if the line ends at an LF without CR. Forward it with a CR
+	// in front of that LF: not all servers end a line there.
+	BareLine bool
 	// Quiet is set if a meta command has the flag q: the server may answer, or not.
 	Quiet bool
 	// Base64 is set if the key of a meta command is encoded; see AppendDecodedKey.
@@ -57,8 +58,8 @@ type requestState uint8
 const (
 	inGap     requestState = iota // between words; the zero value starts a request
 	inWord                        // inside the word of class RequestParser.class
-	lineCR                        // after the CR that should end the line
-	inJunk                        // skipping a line with a stray CR
+	gapCR                         // after a CR between words: the end of the line, or of a word the first byte
+	wordCR                        // after a CR inside a word: the end of the line, or a byte of the word
 	inValue                       // left bytes of the value are to come
 	valueCR                       // the value is complete, its CR is due
 	valueLF                       // and its LF
@@ -111,13 +112,11 @@ func (p *RequestParser) Parse(data []byte, req *Request) (n int, done bool, err 
 	for i < len(data) && p.fatal == NoProblem {
 		switch p.state {
 		case inGap:
-			i = p.gap(data, i, base)
+			i = p.gap(data, i, base, req)
 		case inWord:
 			i = p.word(data, i, base, req)
-		case lineCR:
+		case gapCR, wordCR:
 			i = p.lineFeed(data, i, base, req)
-		case inJunk:
-			i = p.junk(data, i, base)
 		case inValue:
 			skipped := min(int(p.left), len(data)-i)
 			i += skipped
@@ -125,9 +124,9 @@ func (p *RequestParser) Parse(data []byte, req *Request) (n int, done bool, err 
 				p.state = valueCR
 			}
 		case valueCR:
-			i = p.chunkEnd(data, i, '\r', valueLF)
+			i = p.chunkEnd(data, i, '\r', valueLF, req)
 		case valueLF:
-			i = p.chunkEnd(data, i, '\n', requested)
+			i = p.chunkEnd(data, i, '\n', requested, req)
 		}
 		if p.state == requested {
 			*p = RequestParser{}
@@ -145,7 +144,7 @@ func (p *RequestParser) Parse(data []byte, req *Request) (n int, done bool, err 
 }
 
 // gap skips blanks and starts the next word.
-func (p *RequestParser) gap(data []byte, i int, base uint32) int {
+func (p *RequestParser) gap(data []byte, i int, base uint32, req *Request) int {
 	for data[i] == ' ' {
 		if i++; i == len(data) {
 			return i
@@ -153,17 +152,23 @@ func (p *RequestParser) gap(data []byte, i int, base uint32) int {
 	}
 	switch c := data[i]; {
 	case c == '\r':
-		p.state = lineCR
+		p.state = gapCR
 		return i + 1
 	case c == '\n':
-		p.lineFault(base+uint32(i)+1, BareLineFeed)
+		p.endLine(base+uint32(i), false, req)
 		return i + 1
 	case c == 0x80 && base == 0 && i == 0:
 		p.fatal = BinaryProtocol
 		return i
 	}
+	p.startWord(base+uint32(i), data[i])
+	return i
+}
+
+// startWord begins the word at offset start, whose first byte is first.
+func (p *RequestParser) startWord(start uint32, first byte) {
 	p.state = inWord
-	p.start = base + uint32(i)
+	p.start = start
 	p.tainted = false
 	p.short.n = 0
 	p.class = wordName
@@ -171,11 +176,10 @@ func (p *RequestParser) gap(data []byte, i int, base uint32) int {
 		words := forms[p.kind].words
 		p.class = words[min(int(p.words), len(words)-1)]
 		p.number = number{}
-		p.first = data[i]
+		p.first = first
 	} else if p.start > maxLead {
 		p.fatal = LineTooLong
 	}
-	return i
 }
 
 // word consumes the current word, or as much of it as there is.
@@ -188,8 +192,13 @@ func (p *RequestParser) word(data []byte, i int, base uint32, req *Request) int 
 	part := data[i:end]
 	cut := end == len(data)
 	switch p.class {
-	case wordFlags, wordExptime, wordLength, wordUnique, wordDelta:
+	case wordFlags, wordExptime, wordDelta:
 		p.number.add(part, base+uint32(i) == p.start)
+	case wordUnique, wordLength: // or noreply in its place
+		p.number.add(part, base+uint32(i) == p.start)
+		if cut {
+			p.short.add(part)
+		}
 	case wordName, wordNoReply, wordZero, wordAny:
 		if cut {
 			p.short.add(part)
@@ -201,19 +210,29 @@ func (p *RequestParser) word(data []byte, i int, base uint32, req *Request) int 
 	switch data[end] {
 	case ' ':
 		p.state = inGap
-	case '\r':
-		p.state = lineCR
+		p.endWord(part, base+uint32(end), req)
 	case '\n':
-		p.lineFault(base+uint32(end)+1, BareLineFeed)
-		return end + 1
-	default: // a control byte: no word of ours, but still inside the word
-		p.tainted = true
-		p.number.bad = true
-		p.short.n = uint8(len(p.short.buf)) + 1
-		return end + 1
+		p.endWord(part, base+uint32(end), req)
+		p.endLine(base+uint32(end), false, req)
+	case '\r':
+		if end+1 < len(data) && data[end+1] == '\n' {
+			p.endWord(part, base+uint32(end), req)
+			p.endLine(base+uint32(end), true, req)
+			return end + 2
+		}
+		p.short.add(part)
+		p.state = wordCR
+	default:
+		p.taint(data[end])
 	}
-	p.endWord(part, base+uint32(end), req)
 	return end + 1
+}
+
+// taint takes a control byte, which makes the word none of ours, but does not end it.
+func (p *RequestParser) taint(c byte) {
+	p.tainted = true
+	p.number.control(c)
+	p.short.n = uint8(len(p.short.buf)) + 1
 }
 
 // nextKey ends the key before the single blank at end and starts the next, a
@@ -224,40 +243,30 @@ func (p *RequestParser) nextKey(end int, base uint32, req *Request) int {
 	return end + 1
 }
 
-// lineFeed takes the byte after a CR: the end of the line, or junk.
+// lineFeed takes the byte after a CR: the end of the line, or more of the word that the CR stands in.
 func (p *RequestParser) lineFeed(data []byte, i int, base uint32, req *Request) int {
-	if data[i] != '\n' {
-		p.refuse(req, ControlByte)
-		p.frameless = true // words and stray CR cannot be told apart
-		p.state = inJunk
-		if data[i] == '\r' {
-			p.state = lineCR
+	cr := base + uint32(i) - 1
+	inside := p.state == wordCR
+	if data[i] == '\n' {
+		if inside {
+			p.endWord(nil, cr, req)
 		}
+		p.endLine(cr, true, req)
 		return i + 1
 	}
-	p.endLine(base+uint32(i)+1, req)
-	return i + 1
+	if !inside {
+		p.startWord(cr, '\r')
+	}
+	p.state = inWord
+	p.taint('\r')
+	return i
 }
 
-// junk skips to the next CR or LF of a line that is refused already.
-func (p *RequestParser) junk(data []byte, i int, base uint32) int {
-	end := bytes.IndexAny(data[i:], "\r\n")
-	if end < 0 {
-		return len(data)
-	}
-	i += end
-	p.state = lineCR
-	if data[i] == '\n' {
-		p.lineFault(base+uint32(i)+1, BareLineFeed)
-	}
-	return i + 1
-}
-
-// chunkEnd takes one byte of the CRLF after a value.
-func (p *RequestParser) chunkEnd(data []byte, i int, want byte, next requestState) int {
+// chunkEnd takes one byte of the CRLF after a value. If it is another the value has another length than announced:
+// the request is refused, and the next one begins where memcached looks for it, behind the announced length and two bytes.
+func (p *RequestParser) chunkEnd(data []byte, i int, want byte, next requestState, req *Request) int {
 	if data[i] != want {
-		p.fatal = BadDataChunk
-		return i
+		p.refuse(req, BadDataChunk)
 	}
 	p.state = next
 	return i + 1
@@ -272,35 +281,56 @@ func (p *RequestParser) lineFault(size uint32, fault Problem) {
 	}
 }
 
-// endLine judges the line as a whole and starts the value, if one follows.
-func (p *RequestParser) endLine(size uint32, req *Request) {
+// endLine judges the line as a whole, which has size bytes before its CRLF or LF, and starts the value, if one follows.
+func (p *RequestParser) endLine(size uint32, withCR bool, req *Request) {
+	if p.fatal != NoProblem {
+		return // its last word was too much
+	}
 	f := &forms[p.kind]
-	if size > f.line {
+	end := size + uint32(len("\r\n"))
+	if end > f.line { // also one without a CR, which will get it
 		p.fatal = LineTooLong
 		return
 	}
-	if !p.named || p.words < f.required {
+	if !withCR {
+		req.BareLine = true
+		end--
+	}
+	req.LineEnd = int(end)
+	switch {
+	case f.block:
+		p.startValue(end, req)
+		return
+	case !p.named, p.words < f.required:
 		why := WrongArity
 		if p.kind == MetaDebug { // as memcached has it
 			why = MissingKey
 		}
 		p.refuse(req, why)
-		p.frameless = true
 	}
-	if !f.block {
-		p.state = requested
-		req.LineEnd = int(size)
-		return
-	}
-	if p.kind == MetaSet && p.words > 2+MaxMetaSet {
+	p.state = requested
+}
+
+// startValue judges a whole storage line. If the length of the value cannot be told, the request ends with its line.
+func (p *RequestParser) startValue(end uint32, req *Request) {
+	f := &forms[p.kind]
+	switch {
+	case p.kind == MetaSet && p.words > 2+MaxMetaSet:
 		p.refuse(req, TooManyFlags)
+	case p.words < f.required:
+		p.frameless = true
+		req.Problem = WrongArity
+		if p.kind == MetaSet && p.words > 0 {
+			req.Problem = BadStorageLine
+		}
+	case p.frameless && p.kind != MetaSet && int(p.words) >= len(f.words): // memcached counts first
+		req.Problem = WrongArity
 	}
 	if p.frameless {
-		p.fatal = BadStorageLine
+		p.state = requested
 		return
 	}
-	req.LineEnd = int(size)
-	req.Value = Span{size, size + p.left}
+	req.Value = Span{end, end + p.left}
 	p.state = inValue
 	if p.left == 0 {
 		p.state = valueCR

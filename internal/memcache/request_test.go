@@ -58,6 +58,9 @@ func describe(r *Request, raw []byte) string {
 	if r.Value.End > 0 {
 		fmt.Fprintf(&b, " value=%s", r.Value.Of(raw))
 	}
+	if r.BareLine {
+		b.WriteString(" bare")
+	}
 	if r.Quiet {
 		b.WriteString(" quiet")
 	}
@@ -159,8 +162,8 @@ var requestCases = []struct {
 	{"a tab in a key", "get a\tb\r\nget c\r\n", []string{"get key=a\tb refused: control byte in command line", "get key=c"}},
 	{"NUL in a key", "get a\x00\r\nget c\r\n", []string{"get key=a\x00 refused: control byte in command line", "get key=c"}},
 	{"DEL in a key", "get \x7f\r\nget c\r\n", []string{"get key=\x7f refused: control byte in command line", "get key=c"}},
-	{"a CR in a key", "get a\rb\r\nget c\r\n", []string{"get key=a refused: control byte in command line", "get key=c"}},
-	{"CR CR LF", "get a\r\r\nget c\r\n", []string{"get key=a refused: control byte in command line", "get key=c"}},
+	{"a CR in a key", "get a\rb\r\nget c\r\n", []string{"get key=a\rb refused: control byte in command line", "get key=c"}},
+	{"CR CR LF", "get a\r\r\nget c\r\n", []string{"get key=a\r refused: control byte in command line", "get key=c"}},
 	{"the value behind a tab in a key is swallowed", "set a\tb 0 0 1\r\nv\r\nget c\r\n", []string{"set key=a\tb exp=0 value=v refused: control byte in command line", "get key=c"}},
 	{"a control byte in a name", "ge\tt a\r\nget c\r\n", []string{" refused: unknown command", "get key=c"}},
 	{"upper case", "GET foo\r\nSet a 0 0 1\r\n", []string{" refused: unknown command", " refused: unknown command"}},
@@ -192,36 +195,56 @@ var requestCases = []struct {
 	{"the value behind too many flags is swallowed", "ms a 9" + strings.Repeat(" k", 17) + "\r\nflush_all\r\nget a\r\n", []string{"ms key=a value=flush_all refused: more than 16 flags of ms", "get key=a"}},
 	{"a flag that is no letter", "mg a \xff\r\nms a 1 \xff\r\nv\r\nmg a \tq\r\n", []string{"mg key=a refused: flag of a meta command that is no letter", "ms key=a value=v refused: flag of a meta command that is no letter", "mg key=a refused: control byte in command line"}},
 
+	// A line that ends at LF is one to memcached, so it is one here; it is forwarded with CRLF.
+	{"LF without CR", "get a\nget b\r\n", []string{"get key=a bare", "get key=b"}},
+	{"LF without CR after a blank", "get a \nget b \n", []string{"get key=a bare", "get key=b bare"}},
+	{"LF without CR in all kinds of lines", "gat 5 a\nincr a 1 noreply\nmg a q\nmn\nversion\nflush_all noreply\n", []string{"gat key=a exp=5 bare", `incr key=a noreply=" noreply" bare`, "mg key=a bare quiet", "mn bare", "version bare", `flush_all noreply=" noreply" bare`}},
+	{"LF in a name", "get\n", []string{"get bare refused: wrong number of arguments"}},
+	{"LF alone", "\n \n", []string{" bare refused: wrong number of arguments", " bare refused: wrong number of arguments"}},
+	{"LF after a stray CR", "get a\rb\nget c\n", []string{"get key=a\rb bare refused: control byte in command line", "get key=c bare"}},
+	{"a storage line ended by LF", "set a 0 0 1\nv\r\nset a 0 0 1 noreply\nv\r\nms a 1\nv\r\n", []string{"set key=a exp=0 value=v bare", `set key=a exp=0 noreply=" noreply" value=v bare`, "ms key=a value=v bare"}},
+	{"a value ended by LF is too short by one", "set a 0 0 1\nv\nget b\n", []string{"set key=a exp=0 value=v bare refused: value not followed by CRLF", " bare refused: unknown command"}},
+
+	// A storage line without a length that memcached knows has no value: the next line is a request.
+	{"a storage line without a length", "set a 0 0\r\nget b\r\n", []string{"set key=a exp=0 refused: wrong number of arguments", "get key=b"}},
+	{"storage without a key", "add\r\nget b\r\n", []string{"add refused: wrong number of arguments", "get key=b"}},
+	{"too few words with a bad number", "set a x\r\nset noreply\r\n", []string{"set key=a refused: wrong number of arguments", "set key=noreply refused: wrong number of arguments"}},
+	{"cas without its unique", "cas a 0 0 1\r\nv\r\n", []string{"cas key=a exp=0 refused: wrong number of arguments", " refused: unknown command"}},
+	{"noreply for the unique of cas silences", "cas a 0 0 1 noreply\r\nv\r\n", []string{`cas key=a exp=0 noreply="" refused: malformed or out-of-range number`, " refused: unknown command"}},
+	{"noreply for a length silences", "set a 0 0 noreply\r\nset a 0 0 noreply x\r\ncas a 0 0 noreply\r\n", []string{`set key=a exp=0 noreply="" refused: malformed or out-of-range number`, "set key=a exp=0 refused: malformed or out-of-range number", "cas key=a exp=0 refused: wrong number of arguments"}},
+	{"noreply behind a bad number silences", "set a x 0 1 noreply\r\ncas a 0 0 1 x noreply\r\n", []string{`set key=a exp=0 noreply=" noreply" refused: malformed or out-of-range number`, `cas key=a exp=0 noreply=" noreply" refused: malformed or out-of-range number`}},
+	{"length that is no number", "set a 0 0 x\r\nget b\r\n", []string{"set key=a exp=0 refused: malformed or out-of-range number", "get key=b"}},
+	{"negative length", "set a 0 0 -1\r\nget b\r\n", []string{"set key=a exp=0 refused: malformed or out-of-range number", "get key=b"}},
+	{"length beyond int32", "set a 0 0 2147483646\r\nget b\r\n", []string{"set key=a exp=0 refused: malformed or out-of-range number", "get key=b"}},
+	{"length that wraps to 1", "set a 0 0 4294967297\r\nv\r\n", []string{"set key=a exp=0 refused: malformed or out-of-range number", " refused: unknown command"}},
+	{"length that wraps past uint64", "set a 0 0 18446744073709551617\r\nv\r\n", []string{"set key=a exp=0 refused: malformed or out-of-range number", " refused: unknown command"}},
+	{"a blank in a key shifts the words", "set my key 0 0 1\r\nv\r\nset my key 0 0 1 noreply\r\n", []string{"set key=my exp=0 refused: malformed or out-of-range number", " refused: unknown command", "set key=my exp=0 refused: wrong number of arguments"}},
+	{"meta set without a length", "ms\r\nms a\r\nms a S1\r\nms a x q\r\nget b\r\n", []string{"ms refused: wrong number of arguments", "ms key=a refused: storage command without the length of its value", "ms key=a refused: malformed or out-of-range number", "ms key=a quiet refused: malformed or out-of-range number", "get key=b"}},
+	{"a bad number in front of a good length", "set a x1 0 1\r\nvv\r\n", []string{"set key=a exp=0 refused: malformed or out-of-range number", " refused: unknown command"}},
+
+	// What memcached takes for a length is one, also where the request is refused: no value is run as commands for a blank.
+	{"length beyond 1 GiB", "set a 0 0 1073741825\r\nget b\r\n", []string{"cut at 29"}},
+	{"a control byte behind a length", "set a 0 0 5\t\r\nget b\r\nset a 0 0 5\vx\r\nget b\r\nms a 5\x00\r\nget b\r\n", []string{"set key=a exp=0 value=get b refused: control byte in command line", "set key=a exp=0 value=get b refused: control byte in command line", "ms key=a value=get b refused: control byte in command line"}},
+	{"a control byte in front of a length", "set a 0 0 \t\f5\r\nget b\r\nset a 0 0 \t+5\r\nget b\r\nset a 0 0 \t-5\r\nget b\r\n", []string{"set key=a exp=0 value=get b refused: control byte in command line", "set key=a exp=0 value=get b refused: control byte in command line", "set key=a exp=0 refused: control byte in command line", "get key=b"}},
+	{"other control bytes are no part of a number", "set a 0 0 5\x01\r\nget b\r\nset a 0 0 5\x7f\r\nget b\r\n", []string{"set key=a exp=0 refused: control byte in command line", "get key=b", "set key=a exp=0 refused: control byte in command line", "get key=b"}},
+	{"a sign of a length", "set a 0 0 +5\r\nget b\r\nset a 0 0 -0\r\n\r\nset a 0 0 +-5\r\nget b\r\n", []string{"set key=a exp=0 value=get b refused: malformed or out-of-range number", "set key=a exp=0 value= refused: malformed or out-of-range number", "set key=a exp=0 refused: malformed or out-of-range number", "get key=b"}},
+	{"a sign or a control byte of another number", "set a +1 0 5\r\nget b\r\nset a 0\t 0 5\r\nget b\r\ncas a 0 \v0 5 1\r\r\nget b\r\nincr a +1\r\n", []string{"set key=a exp=0 value=get b refused: malformed or out-of-range number", "set key=a exp=0 value=get b refused: control byte in command line", "cas key=a exp=\v0 value=get b refused: control byte in command line", "incr key=a refused: malformed delta"}},
+	{"a stray CR on a storage line", "set a\r 0 0 5\r\nget b\r\nset \ra 0 0 5\r\nget b\r\nset a\rb 0 0 5\r\r\r\nget b\r\n", []string{"set key=a\r exp=0 value=get b refused: control byte in command line", "set key=\ra exp=0 value=get b refused: control byte in command line", "set key=a\rb exp=0 value=get b refused: control byte in command line"}},
+	{"a stray CR in front of a name or a word", "\rget a\r\nget \r a\r\n", []string{" refused: unknown command", "get key=\r key=a refused: control byte in command line"}},
+
+	// A value of another length than announced: memcached goes on behind the announced length and two bytes.
+	{"value longer than announced", "set a 0 0 3\r\nvalue\r\nget b\r\n", []string{"set key=a exp=0 value=val refused: value not followed by CRLF", " refused: wrong number of arguments", "get key=b"}},
+	{"value shorter than announced", "set a 0 0 3\r\nv\r\nget a\r\nget b\r\n", []string{"set key=a exp=0 value=v\r\n refused: value not followed by CRLF", " refused: unknown command", "get key=b"}},
+	{"value ended CR CR", "set a 0 0 1\r\nv\r\rget b\r\n", []string{"set key=a exp=0 value=v refused: value not followed by CRLF", "get key=b"}},
+	{"value ended LF LF", "set a 0 0 1\r\nv\n\nget b\r\n", []string{"set key=a exp=0 value=v refused: value not followed by CRLF", "get key=b"}},
+	{"value ended by another byte and LF", "ms a 1 q\r\nvx\nset a 0 0 0 noreply\r\nx\n", []string{"ms key=a value=v quiet refused: value not followed by CRLF", `set key=a exp=0 noreply=" noreply" value= refused: value not followed by CRLF`}},
+	{"a refused request keeps its own reason", "set " + key251 + " 0 0 1\r\nvvv", []string{"set key=" + key251 + " exp=0 value=v refused: key longer than 250 bytes"}},
+
 	// Fatal: the stream is lost.
-	{"LF without CR", "get a\nget b\r\n", []string{"fatal: line feed without carriage return"}},
-	{"LF without CR after a blank", "get a \nget b\r\n", []string{"fatal: line feed without carriage return"}},
-	{"LF in a name", "get\n", []string{"fatal: line feed without carriage return"}},
-	{"LF alone", "\n", []string{"fatal: line feed without carriage return"}},
-	{"LF after a stray CR", "get a\rb\n", []string{"fatal: line feed without carriage return"}},
-	{"the injection through LF", "get x\nget secret\r\n", []string{"fatal: line feed without carriage return"}},
-	{"a storage line ended by LF", "set a 0 0 1\nv\r\n", []string{"fatal: line feed without carriage return"}},
-	{"a storage line without a length", "set a 0 0\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"storage without a key", "add\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"cas without its unique", "cas a 0 0 1\r\nv\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"cas with noreply for its unique", "cas a 0 0 1 noreply\r\nv\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"length that is no number", "set a 0 0 x\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"noreply for a length", "set a 0 0 noreply\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"negative length", "set a 0 0 -1\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"length beyond 1 GiB", "set a 0 0 1073741825\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"length that wraps to 1", "set a 0 0 4294967297\r\nv\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"length that wraps past uint64", "set a 0 0 18446744073709551617\r\nv\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"a blank in a key shifts the words", "set my key 0 0 1\r\nv\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"a control byte in a length", "set a 0 0 1\t\r\nv\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"a stray CR on a storage line", "set a\r 0 0 1\r\nv\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"meta set without a length", "ms a S1\r\nv\r\n", []string{"fatal: storage command without a usable value length"}},
-	{"value longer than announced", "set a 0 0 3\r\nvalue\r\n", []string{"fatal: value not followed by CRLF"}},
-	{"value shorter than announced", "set a 0 0 3\r\nv\r\nget a\r\n", []string{"fatal: value not followed by CRLF"}},
-	{"value ended CR CR", "set a 0 0 1\r\nv\r\r", []string{"fatal: value not followed by CRLF"}},
-	{"value ended LF LF", "set a 0 0 1\r\nv\n\n", []string{"fatal: value not followed by CRLF"}},
-	{"value of a refused request", "set a x1 0 1\r\nvv\r\n", []string{"fatal: storage command without a usable value length"}},
 	{"binary protocol", "\x80\x00\x00\x03", []string{"fatal: binary protocol"}},
 	{"binary protocol later on", "get a\r\n\x80\x00", []string{"get key=a", "fatal: binary protocol"}},
 	{"an HTTP request", "POST / HTTP/1.1\r\nHost: x\r\n", []string{"fatal: HTTP request"}},
+	{"an HTTP request in lines ended by LF", "POST / HTTP/1.1\nHost: x\n", []string{"fatal: HTTP request"}},
 	{"101 blanks before the name", strings.Repeat(" ", 101) + "get a\r\n", []string{"fatal: command line too long"}},
 	{"100 blanks before the name are fine", strings.Repeat(" ", 100) + "get a\r\n", []string{"get key=a"}},
 }
@@ -269,6 +292,8 @@ func TestRequestLineBounds(t *testing.T) {
 		{"nor for a line of blanks", pad("\r\n", MaxLine+1), false},
 		{"nor for a name without end", strings.Repeat("x", MaxLine), false},
 		{"nor with LF at the end", strings.Repeat("x", MaxLine) + "\n", false},
+		{"2047 bytes ended by LF are a line", strings.Replace(pad("delete a\r\n", MaxLine), "\r\n", "\n", 1), true},
+		{"2048 are not, since a CR comes in", strings.Replace(pad("delete a\r\n", MaxLine+1), "\r\n", "\n", 1), false},
 		{"get may have more", pad("get a\r\n", MaxLine+1), true},
 		{"1 MiB for get", pad("get a\r\n", MaxKeysLine), true},
 		{"1 MiB for gets", pad("gets a\r\n", MaxKeysLine), true},
@@ -337,9 +362,9 @@ func TestFatalProblemStays(t *testing.T) {
 		req Request
 	)
 	for range 2 {
-		_, done, err := p.Parse([]byte("\n"), &req)
+		_, done, err := p.Parse([]byte("\x80"), &req)
 		var problem Problem
-		if done || !errors.As(err, &problem) || problem != BareLineFeed || !problem.Fatal() {
+		if done || !errors.As(err, &problem) || problem != BinaryProtocol || !problem.Fatal() {
 			t.Errorf("got done=%v err=%v", done, err)
 		}
 	}

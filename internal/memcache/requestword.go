@@ -30,7 +30,7 @@ func (p *RequestParser) endWord(part []byte, end uint32, req *Request) {
 	case wordAny:
 		p.endAny(part, end, req)
 	default:
-		p.endNumber(span, req)
+		p.endNumber(part, span, req)
 	}
 	p.words = min(p.words, 254) + 1
 	p.end = end
@@ -63,9 +63,9 @@ func (p *RequestParser) endFlag(req *Request) {
 }
 
 // endNumber checks the range of a number and keeps what is needed of it.
-func (p *RequestParser) endNumber(span Span, req *Request) {
+func (p *RequestParser) endNumber(part []byte, span Span, req *Request) {
 	n := &p.number
-	if !n.wellFormed() {
+	if !n.framed() {
 		p.frameless = true // the words of a storage line may have shifted
 	}
 	switch p.class {
@@ -81,17 +81,32 @@ func (p *RequestParser) endNumber(span Span, req *Request) {
 	case wordUnique:
 		if !n.unsigned(1<<64 - 1) {
 			p.refuse(req, BadNumber)
+			req.NoReply = string(p.short.bytes(part)) == "noreply"
 		}
 	case wordLength:
-		p.left = uint32(n.value)
-		if !n.unsigned(MaxValue) {
-			p.refuse(req, BadNumber)
-			p.frameless = true
-		}
+		p.endLength(part, req)
 	default: // flags
 		if !n.unsigned(1<<32 - 1) {
 			p.refuse(req, BadNumber)
 		}
+	}
+}
+
+// endLength takes the length of a value. Where memcached knows one and the request is refused all the same, the value is
+// skipped; a length that it does not know itself leaves the line without a value.
+func (p *RequestParser) endLength(part []byte, req *Request) {
+	n := &p.number
+	p.left = uint32(n.value)
+	switch {
+	case n.unsigned(MaxValue):
+	case !n.framed(), n.overflow, n.value > maxLength, n.negative && n.value > 0:
+		p.refuse(req, BadNumber)
+		p.frameless = true
+		req.NoReply = p.kind != MetaSet && p.kind != Cas && string(p.short.bytes(part)) == "noreply"
+	case n.unsigned(maxLength):
+		p.refuse(req, ValueTooLarge)
+	default: // a sign
+		p.refuse(req, BadNumber)
 	}
 }
 
@@ -117,6 +132,7 @@ func (p *RequestParser) endNoReply(part []byte, end uint32, req *Request) {
 		p.refuse(req, BadDelete)
 	default:
 		p.refuse(req, WrongArity)
+		req.NoReply = false // what stood in a number's place was not the last word
 	}
 }
 

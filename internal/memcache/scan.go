@@ -67,13 +67,18 @@ type number struct {
 	negative bool
 	overflow bool // more than uint64 holds; value is meaningless
 	bad      bool // something else than a digit came
+	plus     bool // a plus sign, which memcached takes and this package refuses
+	blank    bool // only control bytes came, which memcached passes over
+	closed   bool // a control byte came behind the digits: memcached does not look further
 }
 
 // add takes the digits of part; first says that part starts the word.
 func (n *number) add(part []byte, first bool) {
-	if first && len(part) > 0 && part[0] == '-' {
-		n.negative = true
-		part = part[1:]
+	if first && len(part) > 0 || n.blank {
+		part = n.sign(part)
+	}
+	if n.closed {
+		return
 	}
 	for _, c := range part {
 		d := uint64(c - '0')
@@ -93,6 +98,42 @@ func (n *number) add(part []byte, first bool) {
 	}
 }
 
+// sign takes the sign that part may begin with.
+func (n *number) sign(part []byte) []byte {
+	if len(part) == 0 {
+		return part
+	}
+	n.blank = false
+	switch part[0] {
+	case '-':
+		n.negative = true
+	case '+':
+		n.plus = true
+	default:
+		return part
+	}
+	return part[1:]
+}
+
+// control takes a control byte inside the word, as C's strtol does, with which memcached reads numbers: blanks of C are
+// passed over in front, and behind the digits they end the number, like NUL.
+func (n *number) control(c byte) {
+	isBlank := c >= '	' && c <= ''
+	switch {
+	case n.closed, n.bad:
+	case n.digits && (isBlank || c == 0):
+		n.closed = true
+	case isBlank && !n.digits && !n.negative && !n.plus:
+		n.blank = true
+	default:
+		n.bad = true
+	}
+}
+
+// framed tells whether memcached takes the word for a number, though perhaps not for one in range. Not all of them are
+// accepted, but as to where a request ends they are believed.
+func (n *number) framed() bool { return n.digits && !n.bad }
+
 // unsigned tells whether the word was a number of digits only, at most limit.
 func (n *number) unsigned(limit uint64) bool {
 	return n.wellFormed() && !n.negative && !n.overflow && n.value <= limit
@@ -108,4 +149,4 @@ func (n *number) int32() bool {
 }
 
 // wellFormed tells whether the word was digits with an optional '-'.
-func (n *number) wellFormed() bool { return n.digits && !n.bad }
+func (n *number) wellFormed() bool { return n.digits && !n.bad && !n.plus }

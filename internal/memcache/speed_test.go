@@ -59,7 +59,7 @@ func TestParsingAllocatesNothing(t *testing.T) {
 
 func TestRefusingAllocatesNothing(t *testing.T) {
 	reply := make([]byte, 0, 128)
-	for _, stream := range []string{"foo\r\n", "watch\r\n", "mg a \xff\r\n", "incr a x\r\n", "get a\tb\r\n", "\n", "set a 0 0 x\r\n"} {
+	for _, stream := range []string{"foo\r\n", "watch\r\n", "mg a \xff\r\n", "incr a x\r\n", "get a\tb\r\n", "\n", "set a 0 0 x\r\n", "set a 0 0 1\nvv\n", "\x80"} {
 		got := testing.AllocsPerRun(100, func() {
 			var (
 				p   RequestParser

@@ -30,15 +30,24 @@ func AppendLineEnd(dst []byte) []byte { return append(dst, '\r', '\n') }
 
 // AppendForward appends the request r, whose bytes are raw from its first to
 // its last, as the server shall see it: without noreply, so that every request
-// on a server connection has exactly one response. A quiet one has one or none:
+// on a server connection has exactly one response, and with CRLF at the end of its line. A quiet one has one or none:
 // behind it goes mn, whose MN tells that nothing more will come.
 func AppendForward(dst, raw []byte, r *Request) []byte {
-	switch {
-	case r.Quiet:
-		return append(append(dst, raw...), NoopRequest...)
-	case !r.NoReply:
-		return append(dst, raw...)
+	start, end := 0, r.LineEnd
+	if r.BareLine {
+		end--
 	}
-	dst = append(dst, raw[:r.NoReplySpan.Start]...)
-	return append(dst, raw[r.NoReplySpan.End:]...)
+	if r.NoReply {
+		dst = append(dst, raw[:r.NoReplySpan.Start]...)
+		start = int(r.NoReplySpan.End)
+	}
+	dst = append(dst, raw[start:end]...)
+	if r.BareLine {
+		dst = append(dst, '\r')
+	}
+	dst = append(dst, raw[end:]...)
+	if r.Quiet {
+		dst = append(dst, NoopRequest...)
+	}
+	return dst
 }

@@ -34,7 +34,7 @@ type client struct {
 	broken        bool // sent what is not the protocol
 	gone          bool
 
-	lastActive int64    // when it last sent something, or got a response
+	lastActive int64    // when it last sent something, or something of it was answered
 	burden     *burden  // of a client that weighs heavily on others; nil for most
 	session    *session // what Redis keeps for a connection; nil until that differs from a new one's
 
@@ -81,8 +81,7 @@ func (c *client) stall(rest []byte, source input) {
 	c.conn.NotifyFlushed(true)
 	if c.mayWait() {
 		c.conn.Resume() // it may have been stalled before it began to wait
-	}
-	if !c.mayWait() {
+	} else {
 		c.conn.Pause()
 	}
 }

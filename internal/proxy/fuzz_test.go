@@ -137,7 +137,7 @@ var fuzzMemcache = fuzzDialect{
 				if !done {
 					break
 				}
-				if request.Problem != memcache.NoProblem || request.NoReply {
+				if request.Problem != memcache.NoProblem || request.NoReply || request.BareLine {
 					return out, fmt.Errorf("%q is sent to a server", bytes)
 				}
 				out = answerFuzzMemcache(out, &request, bytes)
@@ -458,7 +458,8 @@ func FuzzMemcacheClientBytes(f *testing.F) {
 	for seed, data := range []string{
 		"get a\r\nget a b c\r\ngets a\r\n", "set k 7 0 3\r\nabc\r\nset k 7 0 3 noreply\r\nabc\r\ndelete k\r\n",
 		"cas k 0 0 1 18446744073709551615\r\nv\r\nincr k 1\r\ntouch k 5\r\ngat 5 a b\r\n",
-		"version\r\nverbosity 1\r\nverbosity 1 noreply\r\nquit\r\n", "set k 0 0 1073741824\r\nx", "set k 0 0 -1\r\n",
+		"version\r\nverbosity 1\r\nverbosity 1 noreply\r\nquit\r\n", "set k 0 0 1073741824\r\nx", "set k 0 0 -1\r\nget a\r\n",
+		"set k 0 0 1\nv\r\nget a b c\nmg a q\nincr k 1 noreply\nstats\nflush_all\n", "set k 0 0 1\r\nvvv\r\nget a\r\n", "set k\r 0 0 5\t\r\nget b\r\n",
 		"get " + strings.Repeat("k", 251) + "\r\n", "get a\nget b\n", "get a\x00b\r\n", "\x80\x00\x00\x01", "\x81\x00", "stats\r\nflush_all\r\nms k 2\r\nab\r\n",
 		"get  a  b \r\nset k 0 0 1 noreply noreply\r\n", "GET / HTTP/1.1\r\n\r\n",
 		"mg a v q k\r\nmg YQ== b v\r\nms a 2 q\r\nhi\r\nmd a q\r\nma a N0 J1 q\r\nme a\r\nmn\r\n", "ms a 2 b q\r\nhi\r\nms a x\r\n", "mg a v q\r\nget a\r\nmg b v q\r\nquit\r\n",

@@ -47,12 +47,16 @@ func (c *client) expireHeld(now int64) int64 {
 	if s.held.deadline == 0 || s.held.deadline > now {
 		return s.held.deadline
 	}
+	name := "any"
+	if s.queued != nil {
+		name = printable([]byte(s.queued.server.conf.Name))
+	}
 	c.refuseHeld(&failure{text: fmt.Sprintf("no connection of its own to server %s became free in time "+
-		"(dedicated_connections, dedicated_timeout)", printable([]byte(s.queued.server.conf.Name)))})
+		"(dedicated_connections, dedicated_timeout)", name)})
 	return 0
 }
 
-// refuseHeld answers the held request with a failure, and gives back what had been got for it.
+// refuseHeld answers the held request with a cause, and lets go of what it has got and waits for.
 func (c *client) refuseHeld(cause *failure) {
 	s := c.session
 	if s.queued != nil {

@@ -31,9 +31,32 @@ func (p memcacheProtocol) request(c *client, data []byte, source input) int {
 		m = w.gather(c, in, data[:n], source)
 		p.bound(c, request)
 	}
-	p.dispatch(c, m, request)
+	if request.BareLine && request.Problem == memcache.NoProblem {
+		w.putCR(m, request.LineEnd-1)
+		p.dispatch(c, m, request)
+		w.withCR.Reset(&w.loop.Chunks)
+	} else {
+		p.dispatch(c, m, request)
+	}
 	w.release(c, in)
 	return n
+}
+
+// putCR makes m a copy of itself with a CR at offset at, in front of the LF that its line ends with. Not every server ends
+// a line at LF alone: one that does not would join it with the next line, perhaps of another client. Spans of the
+// request that lie in front of it stay true. Large values change hands instead of being copied.
+func (w *worker) putCR(m *message, at int) {
+	chunks := &w.loop.Chunks
+	if m.rope != nil {
+		m.rope.Move(chunks, &w.withCR, at)
+		w.withCR.AppendString(chunks, "\r")
+		w.withCR.Take(chunks, m.rope)
+	} else {
+		w.withCR.Append(chunks, m.flat[:at])
+		w.withCR.AppendString(chunks, "\r")
+		w.withCR.Append(chunks, m.flat[at:])
+	}
+	m.over(w, &w.withCR)
 }
 
 // again dispatches a request that was held. It was parsed before, and found to be whole and without a fault.

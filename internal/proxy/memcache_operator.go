@@ -82,7 +82,7 @@ func (p memcacheProtocol) dispatchOn(c *client, whole *message, rest []byte) {
 	var parser memcache.RequestParser
 	var request memcache.Request
 	if _, done, err := parser.Parse(command, &request); err != nil || !done {
-		p.breakOff(c, memcache.BadStorageLine) // a value is going to follow
+		p.breakOff(c, memcache.ValueForOne)
 		return
 	}
 	m := message{flat: command}

@@ -57,7 +57,7 @@ func (c *memcacheSession) feed(s *simServer, data, out []byte) ([]byte, error) {
 
 func (c *memcacheSession) execute(s *simServer, whole, out []byte) []byte {
 	r := &c.request
-	if r.Problem != memcache.NoProblem || r.NoReply {
+	if r.Problem != memcache.NoProblem || r.NoReply || r.BareLine {
 		s.fail("server %s was sent %.60q, which nobody may answer", s.name, whole)
 		return out
 	}
@@ -223,12 +223,12 @@ func (l memcacheLanguage) next(c *simClient, dst []byte, o *op) []byte {
 	switch o.kind {
 	case opGet:
 		dst = append(dst, [...]string{"get ", "gets "}[r.IntN(2)]...)
-		return lineEnd(c.appendKey(dst, c.want(o)))
+		return c.lineEnd(c.appendKey(dst, c.want(o)))
 	case opTell:
 		key := c.want(o)
 		o.unit = c.add(key, -1)
 		dst = strconv.AppendInt(append(dst, "gat "...), int64(o.unit), 10)
-		return lineEnd(c.appendKey(append(dst, ' '), key))
+		return c.lineEnd(c.appendKey(append(dst, ' '), key))
 	case opGetMany:
 		return l.many(c, dst, o)
 	case opSet, opSetSilently:
@@ -252,7 +252,13 @@ func (l memcacheLanguage) next(c *simClient, dst []byte, o *op) []byte {
 	return append(dst, "nosuchcommand x\r\n"...)
 }
 
-func lineEnd(dst []byte) []byte { return append(dst, "\r\n"...) }
+// lineEnd ends a line, now and then as a client by hand does.
+func (c *simClient) lineEnd(dst []byte) []byte {
+	if c.sim.Random().IntN(8) == 0 {
+		return append(dst, '\n')
+	}
+	return append(dst, "\r\n"...)
+}
 
 // ending ends a line; a request without a response says so there.
 func (c *simClient) ending(dst []byte, o *op, key int) []byte {
@@ -261,7 +267,7 @@ func (c *simClient) ending(dst []byte, o *op, key int) []byte {
 		c.keys[key].silentAt = int64(c.sim.Now())
 		dst = append(dst, " noreply"...)
 	}
-	return lineEnd(dst)
+	return c.lineEnd(dst)
 }
 
 func (memcacheLanguage) numbered(c *simClient, dst []byte, o *op, name string) []byte {
@@ -272,7 +278,7 @@ func (memcacheLanguage) numbered(c *simClient, dst []byte, o *op, name string) [
 	if o.kind == opCountSilently {
 		dst = append(dst, " noreply"...)
 	}
-	return lineEnd(dst)
+	return c.lineEnd(dst)
 }
 
 func (memcacheLanguage) set(c *simClient, dst []byte, o *op) []byte {
@@ -281,7 +287,7 @@ func (memcacheLanguage) set(c *simClient, dst []byte, o *op) []byte {
 	c.scratch = c.appendValue(c.scratch[:0], unit)
 	dst = append(c.appendKey(append(dst, "set "...), key), " 5 0 "...)
 	dst = c.ending(strconv.AppendInt(dst, int64(len(c.scratch)), 10), o, key)
-	return lineEnd(append(dst, c.scratch...))
+	return append(append(dst, c.scratch...), "\r\n"...)
 }
 
 // many appends a retrieval of several keys and a token.
@@ -300,12 +306,12 @@ func (memcacheLanguage) many(c *simClient, dst []byte, o *op) []byte {
 		}
 		dst = c.appendKey(dst, c.want(o))
 	}
-	return lineEnd(dst)
+	return c.lineEnd(dst)
 }
 
 func (memcacheLanguage) rubbish(_ *simClient, dst []byte, o *op) []byte {
 	o.kind = opRubbish
-	return append(dst, "get x\n"...)
+	return append(dst, "\x80get x\r\n"...)
 }
 
 func (memcacheLanguage) quit(c *simClient) { c.SendString("quit\r\n") }

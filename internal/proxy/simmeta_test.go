@@ -108,11 +108,11 @@ func (memcacheLanguage) meta(c *simClient, dst []byte, o *op) []byte {
 	if o.kind.quiet() {
 		dst = append(dst, " q"...)
 	}
-	dst = lineEnd(dst)
+	dst = c.lineEnd(dst)
 	if isGet {
 		return dst
 	}
-	return lineEnd(append(dst, c.scratch...))
+	return append(append(dst, c.scratch...), "\r\n"...)
 }
 
 func (memcacheLanguage) checkMetaGet(c *simClient, o *op, response []byte) string {

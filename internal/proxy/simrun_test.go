@@ -24,7 +24,7 @@ var (
 
 // keptSeeds once found something, in the engine or in the simulation. What they did is lost when the drawing of
 // scenarios changes; they are still as good as any.
-var keptSeeds = []uint64{8, 13, 19, 59, 547, 692, 702, 1355, 1403, 1459, 1885, 2071, 30745, 60829}
+var keptSeeds = []uint64{8, 13, 19, 59, 547, 692, 702, 1355, 1403, 1459, 1885, 2071, 30745, 60829, 5102, 7238, 15606, 16128}
 
 // keptActorSeeds are later ones, with actors.
 var keptActorSeeds = []uint64{38, 192, 260, 296, 1510, 1795274753000006, 1795274753000552, 1795274753000648}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"nutmeg/internal/buffer"
 	"nutmeg/internal/evloop"
 	"nutmeg/internal/stats"
 )
@@ -62,6 +63,7 @@ type worker struct {
 	// Scratch: each is used within one function and what it calls, never across batches.
 	message     message
 	flat        []byte
+	withCR      buffer.Buffer // a memcached request that gets a CR; empty between requests
 	inline      []byte
 	scratch     []byte
 	errandText  []byte
