@@ -254,7 +254,7 @@ func (l memcacheLanguage) next(c *simClient, dst []byte, o *op) []byte {
 
 // lineEnd ends a line, now and then as a client by hand does.
 func (c *simClient) lineEnd(dst []byte) []byte {
-	if c.sim.Random().IntN(8) == 0 {
+	if len(dst)%8 == 0 {
 		return append(dst, '\n')
 	}
 	return append(dst, "\r\n"...)

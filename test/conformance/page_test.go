@@ -77,9 +77,6 @@ func TestCommandsPage(t *testing.T) {
 func appendDifferences(page []byte, protocol string) ([]byte, error) {
 	name := map[string]string{"redis": "Redis", "memcache": "memcached"}[protocol]
 	page = fmt.Appendf(page, "\n## What differs from %s on purpose\n\n", name)
-	if protocol == "memcache" {
-		page = append(page, "- a bad storage line, or a line without CR, gets one error; then the value is skipped, or the connection closed, where memcached may run the value as commands\n"...)
-	}
 	var said []string
 	for _, pool := range []struct{ servers, prefix string }{{"one", ""}, {"three", "with several servers: "}} {
 		exceptions, err := readExceptions("testdata/exceptions-" + pool.servers + "-" + protocol + ".txt")

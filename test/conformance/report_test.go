@@ -7,8 +7,39 @@ import (
 	"testing"
 )
 
-// enough is the share of cases, in percent, that must be the same with one server behind the pool.
+// enough is the share of cases, in percent, that must be the same with one server behind the pool, of both protocols together.
 const enough = 99.0
+
+// share is how many of the cases of a protocol are the same with one server behind the pool.
+type share struct {
+	same, total int
+	whole       bool // nothing was filtered out
+}
+
+func (s share) String() string {
+	return fmt.Sprintf("%d of %d (%.2f %%)", s.same, s.total, percent(s.same, s.total))
+}
+
+func percent(part, total int) float64 { return 100 * float64(part) / float64(max(1, total)) }
+
+// judgeTogether fails t if too few of the cases of all protocols are the same. What is listed counts as not the same.
+func judgeTogether(t testing.TB, of map[string]share) {
+	t.Helper()
+	together := share{whole: true}
+	for protocol, s := range of {
+		t.Logf("the same with one server, %s: %v", protocol, s)
+		together.same += s.same
+		together.total += s.total
+		together.whole = together.whole && s.whole
+	}
+	if !together.whole {
+		return
+	}
+	t.Logf("the same with one server, together: %v", together)
+	if percent(together.same, together.total) < enough {
+		t.Errorf("%v of the cases are the same with one server, want %v %%", together, enough)
+	}
+}
 
 // report is what came out at one target.
 type report struct {
@@ -37,10 +68,8 @@ func (r *report) judge(t *testing.T) {
 	if total == 0 {
 		t.Fatal("no cases")
 	}
-	strict := r.count(stricter)
-	share := 100 * float64(r.count(same)) / float64(max(1, total-strict))
-	t.Logf("%s: %d cases, %d of them stricter by intent; of the others %d same (%.2f %%), %d refused, %d listed, %d different, %d hanging, %d closed\n%s",
-		r.target, total, strict, r.count(same), share, r.count(refused), r.count(listed), r.count(different), r.count(hanging),
+	t.Logf("%s: %d cases: %d same (%.2f %%), %d refused, %d listed, %d different, %d hanging, %d closed\n%s",
+		r.target, total, r.count(same), percent(r.count(same), total), r.count(refused), r.count(listed), r.count(different), r.count(hanging),
 		r.count(closing), r.byGroup())
 	if text := r.print(func(v verdict) bool { return v.String() == *listing }); text != "" {
 		t.Logf("%s", text)
@@ -50,9 +79,6 @@ func (r *report) judge(t *testing.T) {
 	}
 	if !r.whole {
 		return
-	}
-	if r.target == "one" && share < enough {
-		t.Errorf("%.2f %% of the cases are the same with one server, want %v %%", share, enough)
 	}
 	for _, e := range r.exceptions {
 		if !e.used {

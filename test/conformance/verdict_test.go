@@ -12,7 +12,6 @@ type verdict uint8
 
 const (
 	same      verdict = iota
-	stricter          // an error, or the end, where the server makes something of what it does not understand
 	refused           // an error by which the proxy says that it does not do this
 	listed            // different, and an exception of the list
 	different         // anything else that is not the same: a failure
@@ -20,7 +19,7 @@ const (
 	closing           // a connection closed that the server keeps open: a failure
 )
 
-var verdictNames = [...]string{"same", "stricter", "refused", "listed", "different", "hanging", "closed"}
+var verdictNames = [...]string{"same", "refused", "listed", "different", "hanging", "closed"}
 
 func (v verdict) String() string { return verdictNames[v] }
 
