@@ -119,3 +119,26 @@ func TestWaitingGoesWithItsClient(t *testing.T) {
 	a.mendEverything()
 	a.finish()
 }
+
+// TestSkippedRequestOfAnUnknownCommand holds that SKIP is for what the client asks, not for what the proxy asks about it.
+func TestSkippedRequestOfAnUnknownCommand(t *testing.T) {
+	for _, unknown := range []string{"NOSUCH x\r\n", "CONFIG NOSUCH x\r\n"} {
+		a := newArena(t, 1, redisLanguage{}, 2, 1, "")
+		c := a.call(proxyAddress)
+		c.gets(a, "CLIENT REPLY SKIP\r\n"+unknown+"PING x\r\n", "$1\r\nx\r\n")
+		a.pause(10 * time.Millisecond)
+		if c.got != "$1\r\nx\r\n" {
+			t.Errorf("%q is answered too: %q", unknown, c.got)
+		}
+		a.end(c)
+
+		a = newArena(t, 1, redisLanguage{}, 2, 1, "")
+		c = a.call(proxyAddress)
+		for _, s := range a.servers {
+			a.Unreachable(s.name)
+		}
+		c.gets(a, "CLIENT REPLY SKIP\r\n"+unknown+"PING x\r\n", "$1\r\nx\r\n")
+		a.mendEverything()
+		a.end(c)
+	}
+}
