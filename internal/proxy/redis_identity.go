@@ -166,7 +166,7 @@ func (p *redisProtocol) login(c *client, user, password string, key identityKey,
 	words := []string{"AUTH", user, password}
 	switch {
 	case hello != "":
-		words = []string{"HELLO", hello}
+		words = []string{"HELLO", hello, "AUTH", user, password} // the connection may have been open before
 	case user == nobody:
 		words = []string{"AUTH", password}
 	}
