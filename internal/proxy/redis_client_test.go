@@ -1,10 +1,14 @@
 package proxy
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
 
+	"nutmeg/internal/resp"
 	"nutmeg/internal/testkit/sim"
 )
 
@@ -141,4 +145,24 @@ func TestSkippedRequestOfAnUnknownCommand(t *testing.T) {
 		a.mendEverything()
 		a.end(c)
 	}
+}
+
+// TestHugeArgumentsOfClient holds what a client may have the proxy keep, compare or answer by a single request.
+func TestHugeArgumentsOfClient(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	c := a.call(proxyAddress)
+	many := func(words ...string) string {
+		return string(resp.AppendCommand(nil, words...))
+	}
+	ids := many(append([]string{"CLIENT", "LIST", "ID"}, slices.Repeat([]string{"1"}, mostFilterIDs+1)...)...)
+	c.gets(a, ids, "-ERR too many client IDs in a request: at most 4096\r\n")
+	tracking := []string{"CLIENT", "TRACKING", "ON", "BCAST"}
+	for i := range mostPrefixes + 1 {
+		tracking = append(tracking, "PREFIX", fmt.Sprint(100_000+i))
+	}
+	c.gets(a, many(tracking...), "-ERR too many prefixes: at most 1024\r\n")
+	long := strings.Repeat("x", longestName+1)
+	c.gets(a, many("HELLO", "2", "SETNAME", long), "-ERR Client names cannot have more than 4096 bytes.\r\n")
+	c.gets(a, "CLIENT GETNAME\r\n", "$-1\r\n")
+	a.end(c)
 }

@@ -191,6 +191,9 @@ func joinLines(all []found, ids []int64) (text []byte) {
 	return text
 }
 
+// mostFilterIDs bounds how many clients a request can name: each is looked for among all, and as often as it is named there is a line.
+const mostFilterIDs = 4 << 10
+
 func parseClientList(m *message) (f clientFilter, refusal string) {
 	n := m.Len()
 	switch {
@@ -201,6 +204,8 @@ func parseClientList(m *message) (f clientFilter, refusal string) {
 			return f, errClientType(m.Arg(3))
 		}
 		f.kind = kind
+	case n-3 > mostFilterIDs && isWord(m.Arg(2), "ID"):
+		return f, "ERR too many client IDs in a request: at most " + strconv.Itoa(mostFilterIDs)
 	case n > 3 && isWord(m.Arg(2), "ID"):
 		f.ids = make([]int64, 0, n-3)
 		for i := 3; i < n; i++ {

@@ -276,7 +276,10 @@ func parseHello(m *message) (h helloRequest, refusal string) {
 			i += 2
 		case strings.EqualFold(option, "SETNAME") && left >= 1:
 			h.named, h.name = true, string(m.Arg(i+1))
-			if !validName(h.name) {
+			switch {
+			case len(h.name) > longestName:
+				return h, errLongName
+			case !validName(h.name):
 				return h, errClientName
 			}
 			i++
