@@ -166,3 +166,20 @@ func TestHugeArgumentsOfClient(t *testing.T) {
 	c.gets(a, "CLIENT GETNAME\r\n", "$-1\r\n")
 	a.end(c)
 }
+
+
+func TestUserOfAPasswordOnlyIsShown(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	a.servers[0].password = "sesame"
+	c := a.call(proxyAddress)
+	c.gets(a, "AUTH sesame\r\n", "+OK\r\n")
+	c.got = ""
+	c.SendString("CLIENT INFO\r\n")
+	a.until("an answer", func() bool { return strings.HasSuffix(c.got, "\n\r\n") })
+	if !strings.Contains(c.got, " user=default ") {
+		t.Errorf("got %q", c.got)
+	}
+	c.gets(a, "*5\r\n$6\r\nCLIENT\r\n$4\r\nKILL\r\n$4\r\nUSER\r\n$0\r\n\r\n$6\r\nSKIPME\r\n", "-ERR syntax error\r\n")
+	c.gets(a, "*6\r\n$6\r\nCLIENT\r\n$4\r\nKILL\r\n$4\r\nUSER\r\n$0\r\n\r\n$6\r\nSKIPME\r\n$2\r\nno\r\n", "-ERR No such user ''\r\n")
+	a.end(c)
+}
