@@ -55,7 +55,7 @@ func (p *workerPool) identify(key identityKey) (id *identity, ok bool) {
 	}
 	id = p.identities[key]
 	if id == nil {
-		if len(p.identities) >= mostIdentities {
+		if len(p.identities) >= mostIdentities && !p.endIdle() {
 			return nil, false
 		}
 		id = &identity{identityKey: key, pool: p, index: p.freeLane()}
@@ -97,6 +97,22 @@ func (p *workerPool) forgo(id *identity) {
 	case id.clients == 0:
 		p.worker.loop.Arm(&id.idle, p.worker.loop.Now()+identityIdle, id)
 	}
+}
+
+// endIdle ends one of the identities that nobody has, before its time. It reports false if there is none.
+func (p *workerPool) endIdle() bool {
+	var idle *identity
+	for _, id := range p.identities {
+		if id.clients == 0 && (idle == nil || id.index < idle.index) {
+			idle = id
+		}
+	}
+	if idle == nil {
+		return false
+	}
+	p.worker.loop.Disarm(&idle.idle)
+	idle.Expired()
+	return true
 }
 
 // Expired ends an identity that nobody has had for a while, and its lanes.

@@ -253,3 +253,22 @@ func TestHelloGivesThePasswordEachTime(t *testing.T) {
 	}
 	a.end(first, second)
 }
+
+// TestIdentitiesOfOneClientAreNotInTheWay has a client be ever another user, which servers take: those that it was are in nobody's way.
+func TestIdentitiesOfOneClientAreNotInTheWay(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	a.servers[0].password = "sesame"
+	c, other := a.call(proxyAddress), a.call(proxyAddress)
+	for i := range mostIdentities + 10 {
+		c.gets(a, fmt.Sprintf("AUTH user%d sesame\r\n", i), "+OK\r\n")
+	}
+	if n := len(a.proxy.workers[0].pools[0].identities); n > mostIdentities {
+		t.Errorf("%d identities are kept", n)
+	}
+	long := strings.Repeat("x", longestLogin)
+	c.gets(a, fmt.Sprintf("*3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$%d\r\n%s\r\n", len(long), long),
+		"-ERR the name and the password of a user cannot have more than 16384 bytes\r\n")
+	other.gets(a, "AUTH somebody sesame\r\nSET k v\r\n", "+OK\r\n+OK\r\n")
+	c.gets(a, "GET k\r\n", "$1\r\nv\r\n")
+	a.end(c, other)
+}

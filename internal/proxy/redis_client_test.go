@@ -167,7 +167,6 @@ func TestHugeArgumentsOfClient(t *testing.T) {
 	a.end(c)
 }
 
-
 func TestUserOfAPasswordOnlyIsShown(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
 	a.servers[0].password = "sesame"

@@ -141,6 +141,9 @@ func (p *redisProtocol) auth(c *client, m *message) {
 	p.login(c, user, string(m.Arg(m.Len()-1)), c.identityKey(), nil, "")
 }
 
+// longestLogin bounds what is kept of a user for as long as its lane is. A server that wants no password takes any.
+const longestLogin = 16 << 10
+
 // login gives the client a user, and the rest of the key. Then is as for adoptIdentity; hello is "" for AUTH, else the protocol version
 // of a HELLO.
 func (p *redisProtocol) login(c *client, user, password string, key identityKey, then func([]byte) []byte, hello string) {
@@ -160,6 +163,10 @@ func (p *redisProtocol) login(c *client, user, password string, key identityKey,
 		} else {
 			p.adoptIdentity(c, key, then, "HELLO", hello)
 		}
+		return
+	}
+	if len(user)+len(password) > longestLogin {
+		p.refuse(c, "ERR the name and the password of a user cannot have more than %d bytes", longestLogin)
 		return
 	}
 	key.user, key.password = user, password
