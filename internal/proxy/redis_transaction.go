@@ -131,6 +131,9 @@ func (p *redisProtocol) queue(c *client, m *message, sv *server, key []byte) {
 		c.replyFailure(t.silence)
 		t.silence = nil
 		return
+	case t.refusal != "": // before it gets another connection: there would be nothing to end on that
+		p.refuse(c, "%s", t.refusal)
+		return
 	case t.failed && !t.begun && c.session.pinned == nil && t.count == 0 && sv == nil:
 		c.reply([]byte(queued)) // EXEC will fail, whatever it is
 		return

@@ -258,3 +258,24 @@ func TestWaitForMultiIsNotForAConnection(t *testing.T) {
 	c.awaits(a, "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n")
 	a.end(holder, c)
 }
+
+// TestRefusedTransactionLeavesNoConnection has servers refuse MULTI: what the client had got for it is given back.
+func TestRefusedTransactionLeavesNoConnection(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 2, 1, "")
+	for _, s := range a.servers {
+		s.denied = "multi"
+	}
+	c := a.call(proxyAddress)
+	first, second := a.keyOf(0), a.keyOf(1)
+	for range 2 {
+		c.gets(a, "MULTI\r\nGET "+first+"\r\nGET "+first+"\r\nEXEC\r\n", "+OK\r\n"+
+			strings.Repeat("-NOPERM this user has no permissions to run the 'multi' command\r\n", 2)+
+			"-EXECABORT Transaction discarded because of previous errors.\r\n")
+		a.pause(10 * time.Millisecond)
+		if a.engineClient().session.pinned != nil {
+			t.Error("the client has a connection of its own that it has no use for")
+		}
+	}
+	c.gets(a, "SET "+second+" v\r\nWATCH "+second+"\r\nUNWATCH\r\n", "+OK\r\n+OK\r\n+OK\r\n")
+	a.end(c)
+}
