@@ -20,7 +20,7 @@ type transaction struct {
 	failed   bool     // a request was refused by the proxy: EXEC will be
 	watching bool     // there may be watched keys
 	broken   bool     // the connection with the watched keys is lost: EXEC does nothing
-	key      string   // the first key, for telling which one another disagrees with
+	key      string   // the beginning of the first key, for telling which one another disagrees with
 
 	early buffer.Buffer // requests without a key that came before the first key
 	count int           // of them
@@ -69,7 +69,7 @@ func (p *redisProtocol) watch(c *client, m *message, cmd *command.Command) {
 		return
 	}
 	if !s.transaction.watching {
-		s.transaction.watching, s.transaction.key = true, string(m.Arg(1))
+		s.transaction.watching, s.transaction.key = true, firstOf(m.Arg(1))
 	}
 	c.forward(m, sv, 0)
 }
@@ -104,7 +104,7 @@ func (p *redisProtocol) sameShard(c *client, sv *server, key []byte) bool {
 		return true
 	}
 	c.spoil()
-	if s.transaction.key == string(key) {
+	if s.transaction.key == firstOf(key) {
 		p.refuse(c, "CROSSSLOT the server of '%s' is another than when the transaction began; begin again", printable(key))
 		return false
 	}
@@ -112,6 +112,9 @@ func (p *redisProtocol) sameShard(c *client, sv *server, key []byte) bool {
 		"give them a common hash tag (hash_tag in the pool's configuration)", printable([]byte(s.transaction.key)), printable(key))
 	return false
 }
+
+// firstOf is as much of a key as an error shows of it, and a little more.
+func firstOf(key []byte) string { return string(key[:min(len(key), 128)]) }
 
 // pin gets the client a connection of its own to a server. If that takes a while, it holds the request and returns false.
 func (p *redisProtocol) pin(c *client, m *message, sv *server) bool {
@@ -152,7 +155,7 @@ func (p *redisProtocol) queue(c *client, m *message, sv *server, key []byte) {
 		return
 	}
 	if t.key == "" {
-		t.key = string(key)
+		t.key = firstOf(key)
 	}
 	t.length++
 	if c.forward(m, sv, 0) == nil {

@@ -24,8 +24,12 @@ type scriptCache struct {
 	flushed atomic.Int64 // how often all have been forgotten
 }
 
-// mostScriptBytes bounds the scripts that are kept for a pool. Beyond, the oldest go.
-const mostScriptBytes = 16 << 20
+const (
+	// mostScriptBytes bounds the scripts that are kept for a pool. Beyond, the oldest go.
+	mostScriptBytes = 16 << 20
+	// scriptOverhead is what a script takes besides its text.
+	scriptOverhead = 256
+)
 
 // add keeps a script. The body is copied.
 func (s *scriptCache) add(body []byte) {
@@ -43,9 +47,9 @@ func (s *scriptCache) add(body []byte) {
 	}
 	s.bodies[name] = append([]byte(nil), body...)
 	s.oldest = append(s.oldest, name)
-	s.bytes += len(body)
+	s.bytes += len(body) + scriptOverhead
 	for s.bytes > mostScriptBytes {
-		s.bytes -= len(s.bodies[s.oldest[0]])
+		s.bytes -= len(s.bodies[s.oldest[0]]) + scriptOverhead
 		delete(s.bodies, s.oldest[0])
 		s.oldest = s.oldest[1:]
 	}

@@ -29,6 +29,17 @@ func TestScriptCacheIsBounded(t *testing.T) {
 	}
 }
 
+// TestSmallScriptsAreBounded holds that what a script takes besides its text is counted.
+func TestSmallScriptsAreBounded(t *testing.T) {
+	var cache scriptCache
+	for i := range 100_000 {
+		cache.add([]byte(fmt.Sprint(i)))
+	}
+	if most := mostScriptBytes / scriptOverhead; len(cache.bodies) > most || len(cache.oldest) > most {
+		t.Errorf("%d scripts are kept, %d in order", len(cache.bodies), len(cache.oldest))
+	}
+}
+
 // TestConnectionsAreToldOnce holds what costs a look into the shared cache, and a request more.
 func TestConnectionsAreToldOnce(t *testing.T) {
 	var cache scriptCache

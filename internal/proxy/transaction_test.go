@@ -279,3 +279,16 @@ func TestRefusedTransactionLeavesNoConnection(t *testing.T) {
 	c.gets(a, "SET "+second+" v\r\nWATCH "+second+"\r\nUNWATCH\r\n", "+OK\r\n+OK\r\n+OK\r\n")
 	a.end(c)
 }
+
+// TestWatchedKeyIsNotKeptWhole holds what a client that watches a huge key makes the proxy keep.
+func TestWatchedKeyIsNotKeptWhole(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 2, 1, "")
+	c := a.call(proxyAddress)
+	key := strings.Repeat("k", 1<<20)
+	c.gets(a, fmt.Sprintf("*2\r\n$5\r\nWATCH\r\n$%d\r\n%s\r\n", len(key), key), "+OK\r\n")
+	if n := len(a.engineClient().session.transaction.key); n > 1<<10 {
+		t.Errorf("%d bytes are kept of a key of %d", n, len(key))
+	}
+	c.gets(a, fmt.Sprintf("MULTI\r\n*2\r\n$3\r\nGET\r\n$%d\r\n%s\r\nEXEC\r\n", len(key), key), "+OK\r\n+QUEUED\r\n*1\r\n$-1\r\n")
+	a.end(c)
+}
