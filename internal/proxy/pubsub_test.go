@@ -248,3 +248,24 @@ func TestSubscribeWaitsForOneServerWhileAnotherIsDown(t *testing.T) {
 	a.mendEverything()
 	a.end(holder, c)
 }
+
+// TestSubscriptionsAreBounded: what a client is subscribed to takes memory for as long as it stays.
+func TestSubscriptionsAreBounded(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "  client_buffer: 16384\n  client_buffer_limit: 16384\n")
+	c := a.call(proxyAddress)
+	name := strings.Repeat("n", 1000)
+	for i := range 12 {
+		c.SendString(fmt.Sprintf("SUBSCRIBE %s%d\r\n", name, i))
+		a.pause(10 * time.Millisecond)
+	}
+	c.got = ""
+	c.gets(a, fmt.Sprintf("SUBSCRIBE %s%d %s\r\n", name, 1, strings.Repeat("more ", 30)),
+		"-ERR too many subscriptions of one client (client_buffer_limit)\r\n")
+	if w := a.proxy.workers[0]; w.nameBytes < 12*len(name) {
+		t.Errorf("%d bytes are counted", w.nameBytes)
+	}
+	a.end(c)
+	if w := a.proxy.workers[0]; w.nameBytes != 0 {
+		t.Errorf("%d bytes are counted for a client that has left", w.nameBytes)
+	}
+}
