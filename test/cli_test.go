@@ -24,7 +24,7 @@ func runNutmeg(t *testing.T, dir string, args ...string) (stdout, stderr string,
 	cmd := exec.CommandContext(ctx, nutmegBinary(t), args...)
 	var out, err bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &err
-	cmd.SysProcAttr = dieWithParent()
+	defer tie(cmd)()
 	failure := cmd.Run()
 	if exit := (*exec.ExitError)(nil); failure != nil && !errors.As(failure, &exit) {
 		t.Fatalf("nutmeg %q: %v", args, failure)

@@ -26,7 +26,8 @@ func obtainClients(kind string) (folder string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute) // a registry may be slow the first time
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "../scripts/install-test-clients.sh", kind)
-	cmd.SysProcAttr, cmd.WaitDelay = dieWithParent(), time.Second // what it started may hold its output open
+	defer tie(cmd)()
+	cmd.WaitDelay = time.Second // what it started may hold its output open
 	output, err := cmd.CombinedOutput()
 	said := strings.TrimSpace(string(output))
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 75 {
@@ -62,7 +63,7 @@ func runForeign(t *testing.T, kind, script, addr string, args ...string) {
 	cmd := exec.CommandContext(ctx, program, append([]string{path, host, port}, args...)...)
 	cmd.Dir = folder // node finds its modules from there
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+folder, "PYTHONDONTWRITEBYTECODE=1")
-	cmd.SysProcAttr = dieWithParent()
+	defer tie(cmd)()
 	output, err := cmd.CombinedOutput()
 	said := strings.TrimSpace(string(output))
 	if err != nil || !strings.HasSuffix(said, " ok") {

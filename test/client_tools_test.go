@@ -28,6 +28,7 @@ func (p tool) run(args ...string) string {
 	ctx, cancel := context.WithTimeout(p.t.Context(), 2*patience)
 	defer cancel()
 	cmd := p.command(ctx, args)
+	defer tie(cmd)()
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		p.t.Fatalf("%s %q: %v\n%s", p.name, args, err, lastLines(string(output), 20))
@@ -43,7 +44,6 @@ func (p tool) command(ctx context.Context, args []string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(ctx, p.name, append([]string{"-h", host, "-p", port}, args...)...)
 	cmd.Stdin = strings.NewReader(p.in)
-	cmd.SysProcAttr = dieWithParent()
 	return cmd
 }
 
@@ -165,6 +165,7 @@ func (p tool) until(want string, args []string, meanwhile func()) {
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	cmd := p.command(ctx, args)
+	defer tie(cmd)()
 	output, err := cmd.StdoutPipe()
 	if err != nil {
 		p.t.Fatal(err)

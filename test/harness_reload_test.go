@@ -54,7 +54,7 @@ func runCtl(t testing.TB, args ...string) outcome {
 	cmd := exec.CommandContext(ctx, path, args...)
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
-	cmd.SysProcAttr = dieWithParent()
+	defer tie(cmd)()
 	failure := cmd.Run()
 	if exit := (*exec.ExitError)(nil); failure != nil && !errors.As(failure, &exit) || ctx.Err() != nil {
 		t.Fatalf("nutmegctl %q: %v", args, failure)

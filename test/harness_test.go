@@ -151,6 +151,14 @@ func (n *Nutmeg) start(args []string) {
 	}
 }
 
+// tie makes a program that a test runs die with the test. "Parent" means the thread that starts it, so the caller keeps its
+// thread until the program has ended: it calls free then.
+func tie(cmd *exec.Cmd) (free func()) {
+	runtime.LockOSThread()
+	cmd.SysProcAttr = dieWithParent()
+	return runtime.UnlockOSThread
+}
+
 // waitReady returns when all pools and the statistics port accept connections.
 func (n *Nutmeg) waitReady() {
 	n.t.Helper()

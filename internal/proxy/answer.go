@@ -121,6 +121,7 @@ func (c *client) acceptSilent(r *request, size int) {
 // swallow ends a request whose response nobody waits for.
 func (w *worker) swallow(r *request) {
 	if c := r.silent; c != nil && !c.gone {
+		c.lastActive = w.loop.Now()
 		c.held -= r.charge
 		c.requests--
 		c.relieve()

@@ -46,18 +46,20 @@ func TestBlockedClientLeaves(t *testing.T) {
 
 // TestClientLeavesBeforeItBlocks: the command waits for an answer before it, or for a connection, when its client is gone already.
 func TestClientLeavesBeforeItBlocks(t *testing.T) {
-	for _, settings := range []string{"", "  dedicated_connections: 1\n"} {
-		for _, behind := range []string{"", "PING\r\n"} {
+	for _, settings := range []string{"", "  client_requests: 1\n", "  dedicated_connections: 1\n"} {
+		for behind, leave := range map[string]func(*caller){
+			"": func(c *caller) { c.Close() }, "PING\r\n": func(c *caller) { c.Close() }, "\r\n": func(c *caller) { c.CloseWrite() }, "ECHO x\r\n": func(c *caller) { c.CloseWrite() },
+		} {
 			a := newArena(t, 1, redisLanguage{}, 1, 1, settings)
 			c, other, holder := a.call(proxyAddress), a.call(proxyAddress), a.call(proxyAddress)
-			if settings != "" {
+			if strings.Contains(settings, "dedicated") {
 				holder.gets(a, "WATCH k\r\n", "+OK\r\n")
 			}
 			c.SendString("GET k\r\nBLPOP q 0\r\n" + behind)
-			if settings != "" {
+			if strings.Contains(settings, "dedicated") {
 				a.until("the client to wait", func() bool { return len(a.proxy.workers[0].pools[0].servers[0].dedicated.queue) == 1 })
 			}
-			c.Close()
+			leave(c)
 			a.pause(5 * time.Millisecond)
 			if n := len(a.proxy.workers[0].pools[0].servers[0].dedicated.queue); n != 0 {
 				t.Errorf("%q: %d clients wait for a connection, and have left", behind, n)

@@ -34,7 +34,7 @@ type client struct {
 	broken        bool // sent what is not the protocol
 	gone          bool
 
-	lastActive int64    // when it last sent something, or got a response
+	lastActive int64    // when it last sent something, or something of it was answered
 	burden     *burden  // of a client that weighs heavily on others; nil for most
 	session    *session // what Redis keeps for a connection; nil until that differs from a new one's
 
@@ -79,7 +79,9 @@ func (c *client) stall(rest []byte, source input) {
 	c.worker.store(&c.unparsed.Buffer, rest, source)
 	c.stalled = true
 	c.conn.NotifyFlushed(true)
-	if !c.mayWait() {
+	if c.mayWait() {
+		c.conn.Resume() // it may have been stalled before it began to wait
+	} else {
 		c.conn.Pause()
 	}
 }

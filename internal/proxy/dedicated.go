@@ -71,6 +71,8 @@ func (d *dedicated) enqueue(c *client) {
 	d.server.stats.DedicatedWaits++
 	if limit := int64(d.server.pool.conf.DedicatedTimeout); limit > 0 && s.held.deadline == 0 {
 		s.held.deadline = w.loop.Now() + limit
+	}
+	if s.held.deadline > 0 {
 		w.sweep.by(s.held.deadline)
 	}
 }
@@ -105,11 +107,14 @@ func (d *dedicated) closeIdle() {
 }
 
 // lost says that a connection is gone, whoever had it.
-func (d *dedicated) lost(conn *serverConn) {
+func (d *dedicated) lost(conn *serverConn, cause *failure) {
 	d.open--
 	d.forget(conn)
 	if c := conn.owner; c != nil {
 		conn.owner = nil
+		if c.holding && c.session.pinned != conn && !conn.heeded && cause.kind != failureOwn {
+			c.session.held.cause = cause
+		}
 		c.session.lost(c, conn)
 		c.goOnHolding()
 	}

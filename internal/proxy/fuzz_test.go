@@ -100,6 +100,8 @@ func answerFuzzRedis(out []byte, request *resp.Request, bytes []byte) []byte {
 			out = resp.AppendBulk(out, "value of "+key)
 		}
 		return out
+	case "blpop", "brpop", "blmove":
+		return out // nothing ever comes
 	case "del", "unlink", "exists", "touch":
 		return resp.AppendInteger(out, int64(len(args)-1))
 	case "keys", "config", "slowlog", "pubsub", "function":
@@ -319,9 +321,10 @@ func (b *fuzzBed) finish() {
 		p.Resume()
 		p.Close()
 	}
-	if err := b.RunFor(b.loops, 10*time.Second); err != nil {
+	if err := b.RunFor(b.loops, 15*time.Second); err != nil { // as long as lanes and dedicated connections are kept for others
 		b.t.Fatal(err)
 	}
+	checkLanes(0, b.proxy.workers[0], b.t.Errorf)
 	w := b.proxy.workers[0]
 	open := 1 // the listener
 	for _, s := range w.pools[0].servers {
@@ -441,6 +444,10 @@ func FuzzRedisClientBytes(f *testing.F) {
 		"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\nxxx",
 		"*-1\r\n*0\r\n*1\r\n$-1\r\n", "*9223372036854775808\r\n", "*1048576\r\n$1", "POST / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "SET a 'b\"\\x00\"c'\r\n", "+OK\r\n:1\r\n",
+		"HELLO 3\r\nSELECT 1\r\nGET a\r\nRESET\r\nGET a\r\n", "HELLO 3 AUTH u p SETNAME n\r\nCLIENT ID\r\nCLIENT SETNAME x\r\nHELLO 2\r\n",
+		"WATCH a\r\nMULTI\r\nPING\r\nSET a 1\r\nGET a\r\nEXEC\r\nMULTI\r\nPING\r\nDISCARD\r\nUNWATCH\r\n", "MULTI\r\nSET a 1\r\nSET b 1\r\nNOSUCH\r\nEXEC\r\nEXEC\r\n",
+		"SUBSCRIBE a b\r\nPSUBSCRIBE x*\r\nPING\r\nUNSUBSCRIBE\r\nPUNSUBSCRIBE\r\nGET a\r\n", "BLPOP q 0\r\nPING\r\nGET a\r\n", "GET a\r\nBLPOP q 1\r\nBLPOP q 0\r\n",
+		"WATCH a\r\nSELECT 2\r\nBLPOP a 0\r\n", "SSUBSCRIBE a\r\nQUIT\r\n", "XREAD BLOCK 0 STREAMS a $\r\nMULTI\r\n",
 	} {
 		f.Add(uint64(seed), []byte(data))
 	}
@@ -477,6 +484,52 @@ func FuzzRedisServerBytes(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, data []byte) { fuzzServer(t, &fuzzRedis, seed, data) })
+}
+
+// fuzzListener has a server send data on the connection by which a client listens to it.
+func fuzzListener(t *testing.T, seed uint64, data []byte) {
+	b := newFuzzBed(t, &fuzzRedis, seed, func(b *fuzzBed, _ int, p *sim.Peer) bool {
+		feed, begun := b.dialect.newServer(), false
+		p.OnData = func(p *sim.Peer, input []byte) {
+			switch {
+			case begun:
+			case strings.Contains(strings.ToLower(string(input)), "subscribe"):
+				begun = true
+				b.inCuts(p, data, func() {
+					if seed%3 == 0 {
+						p.Close()
+					}
+				})
+			default:
+				out, _ := feed(input) // of a request whose first part had the word in it
+				p.Send(out)
+			}
+		}
+		return true
+	})
+	listener := b.asker("listener")
+	channel := b.key(0, 100)
+	if seed%2 == 0 {
+		listener.SendString("HELLO 3\r\n")
+	}
+	listener.SendString("SUBSCRIBE " + channel + "\r\nPSUBSCRIBE x*\r\nUNSUBSCRIBE " + channel + "\r\nPING\r\n")
+	b.witness(6, 1, 1)
+	if err := b.RunFor(b.loops, 200*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	b.finish()
+}
+
+func FuzzRedisListenerBytes(f *testing.F) {
+	for seed, data := range []string{
+		"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n", ">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n",
+		"*4\r\n$8\r\npmessage\r\n$2\r\nx*\r\n$1\r\nx\r\n$1\r\ny\r\n", "-NOPERM no\r\n", "+OK\r\n+OK\r\n+OK\r\n+OK\r\n", "*3\r\n$7\r\nmessage\r\n:1\r\n:2\r\n",
+		"*1\r\n$7\r\nmessage\r\n", "$7\r\nmessage\r\n", "*3\r\n$7\r\nmessage\r\n$-1\r\n$-1\r\n", "*2\r\n$1000000\r\nmess", ">1\r\n*1\r\n$7\r\nmessage\r\n", "*0\r\n*-1\r\n_\r\n", "",
+	} {
+		f.Add(uint64(seed), []byte(data))
+		f.Add(uint64(seed+1), []byte(data))
+	}
+	f.Fuzz(fuzzListener)
 }
 
 func FuzzMemcacheServerBytes(f *testing.F) {

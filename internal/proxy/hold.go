@@ -12,8 +12,9 @@ import (
 type heldRequest struct {
 	rope     buffer.Buffer
 	args     []resp.Span
-	deadline int64 // when it is refused; 0 = never
-	ends     bool  // it ends the client's transaction, whatever comes of it
+	deadline int64    // when it is refused; 0 = never
+	ends     bool     // it ends the client's transaction, whatever comes of it
+	cause    *failure // why it cannot be dispatched any more: one of the connections that it needs has failed
 }
 
 // hold keeps a request until nothing of its client is in flight, or until callBack is called. It is dispatched then as if it
@@ -40,11 +41,27 @@ func (c *client) expireHeld(now int64) int64 {
 		return 0
 	}
 	s := c.session
+	if s.queued == nil {
+		return 0 // it waits for an answer
+	}
 	if s.held.deadline == 0 || s.held.deadline > now {
 		return s.held.deadline
 	}
-	sv := s.queued.server
-	s.queued.leaveQueue(c)
+	name := "any"
+	if s.queued != nil {
+		name = printable([]byte(s.queued.server.conf.Name))
+	}
+	c.refuseHeld(&failure{text: fmt.Sprintf("no connection of its own to server %s became free in time "+
+		"(dedicated_connections, dedicated_timeout)", name)})
+	return 0
+}
+
+// refuseHeld answers the held request with a cause, and lets go of what it has got and waits for.
+func (c *client) refuseHeld(cause *failure) {
+	s := c.session
+	if s.queued != nil {
+		s.queued.leaveQueue(c)
+	}
 	if s.held.ends {
 		c.endTransaction()
 	}
@@ -54,16 +71,14 @@ func (c *client) expireHeld(now int64) int64 {
 		s.subscriptions.closeEars()
 	}
 	c.spoil()
-	c.replyFailure(&failure{text: fmt.Sprintf("no connection of its own to server %s became free in time "+
-		"(dedicated_connections, dedicated_timeout)", printable([]byte(sv.conf.Name)))})
+	c.replyFailure(cause)
 	c.callBack()
-	return 0
 }
 
 func (h *heldRequest) drop(c *client) {
 	c.holding = false
 	h.rope.Reset(&c.worker.loop.Chunks)
-	h.args, h.deadline, h.ends = nil, 0, false
+	h.args, h.deadline, h.ends, h.cause = nil, 0, false, nil
 }
 
 // goOnHolding has a held request try again, because a connection of the client's own is not in its way any more.
@@ -76,6 +91,10 @@ func (c *client) goOnHolding() {
 // retry dispatches the held request.
 func (c *client) retry() {
 	w, h := c.worker, &c.session.held
+	if h.cause != nil {
+		c.refuseHeld(h.cause) // to try again at once could go on for ever
+		return
+	}
 	c.holding = false
 	m := &w.message
 	m.over(w, &h.rope)

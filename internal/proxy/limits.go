@@ -24,6 +24,7 @@ const (
 	limitRequestTime
 	limitIdle
 	limitOverflow
+	limitSubscriptions
 	limitMemoryRefuse
 	limitMemoryClose
 	numLimits
@@ -71,6 +72,7 @@ var limitEvents = [numLimits]struct {
 		slog.LevelWarn, "client closed: responses of more than client_buffer_limit wait for it",
 		func(p *stats.Pool) *int64 { return &p.ClientOverflow },
 	},
+	limitSubscriptions: {slog.LevelWarn, "subscription refused: those of the client take more than client_buffer_limit", nil},
 	limitMemoryRefuse: {
 		slog.LevelWarn, "request refused: max_memory is reached",
 		func(p *stats.Pool) *int64 { return &p.MemoryRefused },

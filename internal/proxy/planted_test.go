@@ -77,8 +77,8 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"a client above its mark is read from", "client.go",
-		"\tif !c.mayWait() {\n\t\tc.conn.Pause()\n\t}\n",
-		"",
+		"\t} else {\n\t\tc.conn.Pause()\n\t}\n}\n",
+		"\t}\n}\n",
 	},
 	{
 		"a client above its mark is forgotten", "limits.go",

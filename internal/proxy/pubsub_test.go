@@ -201,10 +201,10 @@ func TestSlowSubscriberHearsAgainAfterResume(t *testing.T) {
 
 func TestIdleSubscriberIsNotClosed(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 1, 1, "  client_idle_timeout: 100\n  timeout: 50\n")
-	c, publisher := a.call(proxyAddress), a.call(proxyAddress)
+	c := a.call(proxyAddress)
 	c.gets(a, "SUBSCRIBE a\r\n", confirmed("subscribe", "a", 1))
 	a.pause(5 * time.Second)
-	publisher = a.call(proxyAddress)
+	publisher := a.call(proxyAddress)
 	publisher.gets(a, "PUBLISH a x\r\n", ":1\r\n")
 	a.until("the message", func() bool { return strings.HasSuffix(c.got, messageOf("a", "x")) })
 	a.end(c, publisher)
@@ -229,4 +229,43 @@ func TestSubscriberOfVersion3(t *testing.T) {
 	}
 	c.gets(a, "UNSUBSCRIBE\r\n", ">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n")
 	a.end(c)
+}
+
+// TestSubscribeWaitsForOneServerWhileAnotherIsDown: the client is told at once, and nothing is tried for ever.
+func TestSubscribeWaitsForOneServerWhileAnotherIsDown(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 3, 1, "  dedicated_connections: 1\n  dedicated_timeout: 0\n")
+	a.Net.InstantPercent = 100
+	a.servers[0].Kill()
+	p := a.proxy.workers[0].pools[0]
+	holder, c := a.call(proxyAddress), a.call(proxyAddress)
+	for i := 0; ; i++ {
+		if key := fmt.Sprintf("k%d", i); p.pick([]byte(key)).index == 2 {
+			holder.gets(a, "WATCH "+key+"\r\n", "+OK\r\n")
+			break
+		}
+	}
+	c.gets(a, "PSUBSCRIBE n*\r\nPING\r\n", "-ERR Connection refused\r\n+PONG\r\n")
+	a.mendEverything()
+	a.end(holder, c)
+}
+
+// TestSubscriptionsAreBounded: what a client is subscribed to takes memory for as long as it stays.
+func TestSubscriptionsAreBounded(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "  client_buffer: 16384\n  client_buffer_limit: 16384\n")
+	c := a.call(proxyAddress)
+	name := strings.Repeat("n", 1000)
+	for i := range 12 {
+		c.SendString(fmt.Sprintf("SUBSCRIBE %s%d\r\n", name, i))
+		a.pause(10 * time.Millisecond)
+	}
+	c.got = ""
+	c.gets(a, fmt.Sprintf("SUBSCRIBE %s%d %s\r\n", name, 1, strings.Repeat("more ", 30)),
+		"-ERR too many subscriptions of one client (client_buffer_limit)\r\n")
+	if w := a.proxy.workers[0]; w.nameBytes < 12*len(name) {
+		t.Errorf("%d bytes are counted", w.nameBytes)
+	}
+	a.end(c)
+	if w := a.proxy.workers[0]; w.nameBytes != 0 {
+		t.Errorf("%d bytes are counted for a client that has left", w.nameBytes)
+	}
 }

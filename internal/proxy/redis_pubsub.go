@@ -13,15 +13,15 @@ func (p *redisProtocol) subscribe(c *client, m *message, of scope) {
 	}
 	c.spendSkip()
 	s := &c.session.subscriptions
-	names := s.names[of]
-	if names == nil {
-		names = map[string]bool{}
-		s.names[of] = names
+	if limit := c.pool.conf.Limits.ClientBufferLimit; limit > 0 && s.bytes+m.size()+m.Len()*nameOverhead > limit {
+		c.hit(limitSubscriptions)
+		p.refuse(c, errTooManySubscriptions)
+		s.closeIdle()
+		return
 	}
 	for i := 1; i < m.Len(); i++ {
 		name := string(m.Arg(i))
-		if _, is := names[name]; !is {
-			names[name] = false
+		if s.add(c.worker, of, name) {
 			s.untold = append(s.untold, subscription{of, name})
 		}
 		s.pending++
@@ -97,7 +97,7 @@ func (p *redisProtocol) takeBack(c *client, of scope, name string, homes []*serv
 		return
 	}
 	s := &c.session.subscriptions
-	delete(s.names[of], name)
+	s.remove(c.worker, of, name)
 	for _, sv := range homes {
 		conn := s.earOf(sv)
 		if conn == nil || conn.dead {
@@ -163,7 +163,7 @@ func (p *redisProtocol) unsubscribe(c *client, m *message, of scope) {
 			c.tell(appendConfirmation(nil, c.version(), word, &name, s.count(of)))
 			continue
 		}
-		delete(s.names[of], name)
+		s.remove(c.worker, of, name)
 		p.confirm(c, of, word, name)
 	}
 	// The connections go when the last confirmation has come: rest.

@@ -275,7 +275,7 @@ func (s *serverConn) fail(cause *failure) {
 	case s.slot == slotRetired:
 		sv.outlived()
 	default:
-		sv.dedicated.lost(s)
+		sv.dedicated.lost(s, cause)
 	}
 	sv.count(cause, s.connected)
 

@@ -109,7 +109,7 @@ func (s *session) engaged() bool {
 	if s == nil {
 		return false
 	}
-	return s.pinned != nil || s.transaction.open || s.transaction.broken || len(s.subscriptions.ears)+len(s.waits) > 0
+	return s.pinned != nil || s.transaction.open || len(s.subscriptions.ears)+len(s.waits) > 0
 }
 
 // lost says that a connection of the client's own has failed.
@@ -123,9 +123,9 @@ func (s *session) lost(c *client, conn *serverConn) {
 	}
 	if conn.waits {
 		s.forgetWait(conn)
-		return
+	} else {
+		s.subscriptions.forget(conn)
 	}
-	s.subscriptions.forget(conn)
 	if conn.heeded && s.subscriptions.any() {
 		c.overflowed = true // messages are lost from now on: the client has to know, and it does when it is closed
 		c.callBack()
@@ -159,6 +159,7 @@ func (s *session) end(c *client) {
 		conn.release()
 	}
 	s.subscriptions.closeEars()
+	s.subscriptions.charge(c.worker, -s.subscriptions.bytes)
 	s.transaction.early.Reset(&c.worker.loop.Chunks)
 	c.pool.forgo(s.identity)
 	s.identity = nil
@@ -184,6 +185,7 @@ type sessionState struct {
 
 	Library        string `json:"library,omitempty"`
 	LibraryVersion string `json:"library_version,omitempty"`
+	WatchLost      bool   `json:"watch_lost,omitempty"` // the next EXEC does nothing
 	NoEvict        bool   `json:"no_evict,omitempty"`
 	ReplyOff       bool   `json:"reply_off,omitempty"`
 	ReplySkip      bool   `json:"reply_skip,omitempty"`
@@ -192,7 +194,7 @@ type sessionState struct {
 func (s *session) state(c *client) *sessionState {
 	state := &sessionState{
 		ID: c.id(), Name: s.name, Own: s.identity == nil, Protocol: 2, Library: s.library.name, LibraryVersion: s.library.version,
-		NoEvict: s.noEvict, ReplyOff: s.mute.off, ReplySkip: s.mute.skip,
+		WatchLost: s.transaction.broken, NoEvict: s.noEvict, ReplyOff: s.mute.off, ReplySkip: s.mute.skip,
 	}
 	if id := s.identity; id != nil {
 		state.Protocol, state.Database, state.User, state.Password, state.NoTouch = id.protocol, id.database, id.user, id.password, id.noTouch
@@ -206,6 +208,7 @@ func (c *client) resumeSession(state *sessionState) bool {
 	s.id, s.name = state.ID, state.Name
 	s.library, s.noEvict = library{state.Library, state.LibraryVersion}, state.NoEvict
 	s.mute = mute{state.ReplyOff, state.ReplySkip}
+	s.transaction.broken = state.WatchLost
 	c.worker.serial = max(c.worker.serial, uint32(state.ID/int64(len(c.worker.proxy.workers)))+1) // so that nobody gets this id
 	if state.Own {
 		return true

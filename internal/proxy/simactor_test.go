@@ -134,7 +134,9 @@ func (c *actor) answered(response []byte) {
 		c.s.count.errors++
 		moved := c.pool.loose && strings.HasPrefix(string(response), "-CROSSSLOT the server of") // since WATCH
 		aborted := strings.HasPrefix(string(response), "-EXECABORT")                             // which its transaction checks
-		if !c.excused(e.sentAt) && !moved && !aborted && !strings.Contains(string(response), "became free in time") && !(c.pool.overloads && isOverload(string(response))) {
+		late := strings.Contains(string(response), "became free in time")
+		refused := c.pool.overloads && isOverload(string(response))
+		if !c.excused(e.sentAt) && !moved && !aborted && !late && !refused {
 			c.fail("%s: error %.80q without a cause; it was sent at %v", e.what, response, time.Duration(e.sentAt))
 		}
 	}

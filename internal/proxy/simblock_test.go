@@ -15,7 +15,6 @@ type blocker struct {
 	key     string
 	pushed  int
 	rounds  int
-	pending bool // a BLPOP is due
 }
 
 // element is an element of a list.
@@ -81,10 +80,10 @@ func (c *blocker) round() {
 		})
 	}
 	c.utter()
-	switch r.IntN(12) {
-	case 0:
-		c.exit(c.Close) // behind what it has sent
-	case 1, 2:
+	switch r.IntN(10) {
+	case 0, 1:
+		c.exit(pickOne(r, c.Close, c.CloseWrite, c.CloseWrite)) // behind what it has sent
+	case 2, 3:
 		c.s.After(c.s.while(), func() { c.exit(pickOne(r, c.Close, c.Reset)) })
 	}
 }

@@ -123,11 +123,12 @@ func (k opKind) changes() bool {
 
 // op is a request whose response has not come.
 type op struct {
-	kind   opKind
-	unit   int32 // that the request as a whole is; 0 if it is none
-	sentAt int64
-	ahead  int // requests in flight before it
-	keys   []wanted
+	kind    opKind
+	unit    int32 // that the request as a whole is; 0 if it is none
+	sentAt  int64
+	ahead   int // requests in flight before it
+	unknown int // how many of these, and of itself, are of a command that is not known
+	keys    []wanted
 }
 
 // wanted is a key of a request: for a read the unit that wrote it last, for a write the request's own.
@@ -271,8 +272,13 @@ func (c *simClient) send(compose func(c *simClient, dst []byte, o *op) []byte) {
 	c.sim.count.requests++
 	if o.kind.silent() {
 		c.active = c.sim.Now()
-	} else {
-		c.flight++
+		return
+	}
+	c.flight++
+	for i := range c.flight {
+		if c.ops[(c.first+i)%len(c.ops)].kind == opUnknown {
+			o.unknown++
+		}
 	}
 }
 
@@ -380,7 +386,7 @@ func (c *simClient) dueIn(o *op) time.Duration {
 	if asks {
 		turns++
 	} else if c.pool.roomy {
-		turns = o.ahead/16 + 1 // so many are taken from a new client at once
+		turns = o.ahead/16 + 1 + 2*o.unknown // so many are taken from a new client at once; a server is asked what a command is
 	}
 	return time.Duration(turns)*c.pool.timeout + 100*time.Millisecond
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,7 +24,10 @@ var (
 
 // keptSeeds once found something, in the engine or in the simulation. What they did is lost when the drawing of
 // scenarios changes; they are still as good as any.
-var keptSeeds = []uint64{8, 13, 19, 59, 547, 692, 702, 1355, 1403, 1459, 1885, 2071, 30745, 60829}
+var keptSeeds = []uint64{8, 13, 19, 59, 547, 692, 702, 1355, 1403, 1459, 1885, 2071, 30745, 60829, 5102, 7238, 15606, 16128}
+
+// keptActorSeeds are later ones, with actors.
+var keptActorSeeds = []uint64{38, 192, 260, 296, 1510, 1795274753000006, 1795274753000552, 1795274753000648}
 
 // simulate runs a seed. A failure says how to see it again.
 func simulate(seed uint64) (simCount, uint64, error) {
@@ -127,7 +131,7 @@ func (n simCount) String() string {
 }
 
 func TestKeptSeeds(t *testing.T) {
-	for _, seed := range keptSeeds {
+	for _, seed := range slices.Concat(keptSeeds, keptActorSeeds) {
 		if _, _, err := simulate(seed); err != nil {
 			t.Error(err)
 		}

@@ -17,6 +17,8 @@ type subscriptions struct {
 	ears  []*serverConn
 	deaf  bool // nothing is read from ears: the client does not read either
 
+	bytes int // that names take
+
 	untold  []subscription // of the request to subscribe that is in flight
 	pending int            // of these: how many are not settled
 	undone  []subscription // refused by one server, and not ended yet on one that had agreed; once for each such server
@@ -64,11 +66,11 @@ func scopeOf(word []byte) scope {
 
 // cutBulk finds the first bulk string of an array or a push.
 func cutBulk(text []byte) (value, rest []byte, ok bool) {
-	at := bytes.IndexByte(text, '$')
-	if at < 0 {
+	_, text, found := bytes.Cut(text, []byte("$"))
+	if !found {
 		return nil, nil, false
 	}
-	head, rest, _ := bytes.Cut(text[at+1:], []byte("\r\n"))
+	head, rest, _ := bytes.Cut(text, []byte("\r\n"))
 	n, err := strconv.Atoi(string(head))
 	if err != nil || n < 0 || len(rest) < n+2 {
 		return nil, nil, false
@@ -125,6 +127,35 @@ func (s *subscriptions) forget(conn *serverConn) {
 	if i := slices.Index(s.ears, conn); i >= 0 {
 		s.ears = slices.Delete(s.ears, i, i+1)
 	}
+}
+
+// nameOverhead is what a subscription costs besides the bytes of its name.
+const nameOverhead = 128
+
+// add notes a subscription, which the client has not been told of, and reports whether it is new.
+func (s *subscriptions) add(w *worker, of scope, name string) bool {
+	if s.names[of] == nil {
+		s.names[of] = map[string]bool{}
+	}
+	if _, is := s.names[of][name]; is {
+		return false
+	}
+	s.names[of][name] = false
+	s.charge(w, len(name)+nameOverhead)
+	return true
+}
+
+// remove forgets a subscription.
+func (s *subscriptions) remove(w *worker, of scope, name string) {
+	if _, is := s.names[of][name]; is {
+		delete(s.names[of], name)
+		s.charge(w, -len(name)-nameOverhead)
+	}
+}
+
+func (s *subscriptions) charge(w *worker, n int) {
+	s.bytes += n
+	w.nameBytes += n
 }
 
 // closeEars ends what the client hears.

@@ -242,3 +242,19 @@ func TestTransactionBehindADiscardedOne(t *testing.T) {
 		"-EXECABORT Transaction discarded because of previous errors.\r\n+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n")
 	a.end(c)
 }
+
+// TestWaitForMultiIsNotForAConnection: who has got a connection in time, and waits for the server's answer to MULTI, waits as long as the server may take.
+func TestWaitForMultiIsNotForAConnection(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "  dedicated_connections: 1\n  dedicated_timeout: 100\n")
+	holder, c := a.call(proxyAddress), a.call(proxyAddress)
+	holder.gets(a, "WATCH k\r\n", "+OK\r\n")
+	c.SendString("MULTI\r\nSET k v\r\nEXEC\r\n")
+	a.pause(90 * time.Millisecond)
+	holder.SendString("UNWATCH\r\n")
+	a.until("the connection to be free", func() bool { return len(a.proxy.workers[0].pools[0].servers[0].dedicated.queue) == 0 })
+	a.servers[0].Freeze()
+	a.pause(500 * time.Millisecond)
+	a.mendEverything()
+	c.awaits(a, "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n")
+	a.end(holder, c)
+}
