@@ -190,12 +190,14 @@ func TestMemcacheNoReply(t *testing.T) {
 		{"a line feed alone", "set k 7 0 1 noreply\n5\r\nincr k 1 noreply\nverbosity 0 noreply\n", "6"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
+			c.t, other.t = t, t
 			c.send(test.bytes + "get k\r\n")
 			other.send("get mine\r\n")
 			c.want(value("k", test.after) + "END\r\n")
 			other.want(value("mine", "mine") + "END\r\n")
 		})
 	}
+	c.t = t
 	c.askCache("delete k noreply\r\nget k\r\n", "END\r\n")
 	p := n.Pool("alpha")
 	if err := p.want(map[string]int64{"forward_error": 0, "server_err": 0, "server_eof": 0, "in_queue": 0, "out_queue": 0}); err != nil {
