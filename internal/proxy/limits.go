@@ -24,7 +24,6 @@ const (
 	limitRequestTime
 	limitIdle
 	limitOverflow
-	limitSubscriptions
 	limitMemoryRefuse
 	limitMemoryClose
 	numLimits
@@ -72,7 +71,6 @@ var limitEvents = [numLimits]struct {
 		slog.LevelWarn, "client closed: responses of more than client_buffer_limit wait for it",
 		func(p *stats.Pool) *int64 { return &p.ClientOverflow },
 	},
-	limitSubscriptions: {slog.LevelWarn, "subscription refused: those of the client take more than client_buffer_limit", nil},
 	limitMemoryRefuse: {
 		slog.LevelWarn, "request refused: max_memory is reached",
 		func(p *stats.Pool) *int64 { return &p.MemoryRefused },

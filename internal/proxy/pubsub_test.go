@@ -249,23 +249,26 @@ func TestSubscribeWaitsForOneServerWhileAnotherIsDown(t *testing.T) {
 	a.end(holder, c)
 }
 
-// TestSubscriptionsAreBounded: what a client is subscribed to takes memory for as long as it stays.
-func TestSubscriptionsAreBounded(t *testing.T) {
-	a := newArena(t, 1, redisLanguage{}, 1, 1, "  client_buffer: 16384\n  client_buffer_limit: 16384\n")
+// TestSubscriptionsOfAClientAreBounded has a client subscribe to ever more. What it has stays, and what it gives up makes room.
+func TestSubscriptionsOfAClientAreBounded(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
 	c := a.call(proxyAddress)
-	name := strings.Repeat("n", 1000)
-	for i := range 12 {
-		c.SendString(fmt.Sprintf("SUBSCRIBE %s%d\r\n", name, i))
-		a.pause(10 * time.Millisecond)
+	c.gets(a, "SUBSCRIBE a b\r\nPSUBSCRIBE c\r\n", confirmed("subscribe", "a", 1)+confirmed("subscribe", "b", 2)+confirmed("psubscribe", "c", 3))
+	s := &a.engineClient().session.subscriptions
+	if want := 3 * (1 + subscriptionOverhead); s.bytes != want {
+		t.Errorf("three subscriptions are counted as %d bytes, want %d", s.bytes, want)
 	}
-	c.got = ""
-	c.gets(a, fmt.Sprintf("SUBSCRIBE %s%d %s\r\n", name, 1, strings.Repeat("more ", 30)),
-		"-ERR too many subscriptions of one client (client_buffer_limit)\r\n")
-	if w := a.proxy.workers[0]; w.nameBytes < 12*len(name) {
-		t.Errorf("%d bytes are counted", w.nameBytes)
+	s.bytes += mostSubscribed - 4*subscriptionOverhead // as if there were others
+	refusal := "-ERR too many subscriptions for one client: at most 131072, fewer with long names\r\n"
+	c.gets(a, "SUBSCRIBE d e\r\n", refusal)
+	c.gets(a, "UNSUBSCRIBE a no\r\n", confirmed("unsubscribe", "a", 2)+confirmed("unsubscribe", "no", 2))
+	c.gets(a, "SUBSCRIBE d\r\nSSUBSCRIBE f g\r\n", confirmed("subscribe", "d", 3)+refusal)
+	if w := a.proxy.workers[0]; w.nameBytes == 0 {
+		t.Error("the process is not charged")
 	}
+	s.bytes -= mostSubscribed - 4*subscriptionOverhead
 	a.end(c)
 	if w := a.proxy.workers[0]; w.nameBytes != 0 {
-		t.Errorf("%d bytes are counted for a client that has left", w.nameBytes)
+		t.Errorf("%d bytes are charged for a client that has left", w.nameBytes)
 	}
 }

@@ -7,9 +7,8 @@ import (
 
 // What a Redis client is told when one of its requests reaches a limit.
 const (
-	errTooManyKeys          = "ERR too many keys in request (request_keys)"
-	errTooManySubscriptions = "ERR too many subscriptions of one client (client_buffer_limit)"
-	errOutOfMemory          = "ERR nutmeg is out of memory (max_memory)"
+	errTooManyKeys = "ERR too many keys in request (request_keys)"
+	errOutOfMemory = "ERR nutmeg is out of memory (max_memory)"
 )
 
 var (

@@ -8,17 +8,15 @@ import (
 
 // subscribe adds to what the client listens to.
 func (p *redisProtocol) subscribe(c *client, m *message, of scope) {
+	s := &c.needSession().subscriptions
+	if s.bytes+m.size()+(m.Len()-1)*subscriptionOverhead > mostSubscribed {
+		p.refuse(c, "ERR too many subscriptions for one client: at most %d, fewer with long names", mostSubscribed/subscriptionOverhead)
+		return
+	}
 	if !p.allEars(c, m, of) {
 		return
 	}
 	c.spendSkip()
-	s := &c.session.subscriptions
-	if limit := c.pool.conf.Limits.ClientBufferLimit; limit > 0 && s.bytes+m.size()+m.Len()*nameOverhead > limit {
-		c.hit(limitSubscriptions)
-		p.refuse(c, errTooManySubscriptions)
-		s.closeIdle()
-		return
-	}
 	for i := 1; i < m.Len(); i++ {
 		name := string(m.Arg(i))
 		if s.add(c.worker, of, name) {
@@ -159,11 +157,10 @@ func (p *redisProtocol) unsubscribe(c *client, m *message, of scope) {
 		c.tell(appendConfirmation(nil, c.version(), word, nil, s.count(of)))
 	}
 	for _, name := range list {
-		if _, is := s.names[of][name]; !is {
+		if !s.remove(c.worker, of, name) {
 			c.tell(appendConfirmation(nil, c.version(), word, &name, s.count(of)))
 			continue
 		}
-		s.remove(c.worker, of, name)
 		p.confirm(c, of, word, name)
 	}
 	// The connections go when the last confirmation has come: rest.
