@@ -19,6 +19,8 @@ var toldByServers = map[string]string{
 	"x.wait":  "*6\r\n+x.wait\r\n:2\r\n*1\r\n+blocking\r\n:1\r\n:1\r\n:1\r\n",
 	"x.box": "*10\r\n+x.box\r\n:-2\r\n*0\r\n:0\r\n:0\r\n:0\r\n*0\r\n*0\r\n*0\r\n*1\r\n" +
 		"*10\r\n+x.box|get\r\n:3\r\n*0\r\n:2\r\n:2\r\n:1\r\n*0\r\n*0\r\n" + keysAt(2, 0) + "*0\r\n",
+	"x.lie":      "*6\r\n+client|id\r\n:2\r\n*0\r\n:0\r\n:0\r\n:0\r\n",
+	"client|id":  "*6\r\n+client|id\r\n:2\r\n*0\r\n:0\r\n:0\r\n:0\r\n",
 	"config|new": "*10\r\n+config|new\r\n:2\r\n*0\r\n:0\r\n:0\r\n:0\r\n*0\r\n*0\r\n*0\r\n*0\r\n",
 }
 
@@ -115,6 +117,25 @@ func TestCommandsOfModulesAreLearned(t *testing.T) {
 	if got := asked.Load() - before; got != 2 {
 		t.Errorf("the servers were asked %d times; want 2", got)
 	}
+}
+
+// Servers tell of subcommands by a name that no client can send, and a server may tell of anything under any name.
+func TestWhatServersTellCannotPassForTheProxysOwnCommands(t *testing.T) {
+	t.Parallel()
+	n, asked := startModuleBed(t, 2)
+	c := dial(t, n.Addr())
+	c.wantAsk(unknown("CLIENT|ID", "x"), "CLIENT|ID", "x")
+	c.wantAsk(unknown("config|new"), "config|new")
+	if got := c.ask("NUTMEG", "ON", "a", "config|new"); !strings.HasPrefix(got, "-ERR 'config|new' cannot be sent to one server") {
+		t.Errorf("a subcommand's full name for one server: %s", got)
+	}
+	if got := asked.Load(); got != 0 {
+		t.Errorf("the servers were asked %d times for what no client can send; want never", got)
+	}
+	if got := c.ask("x.lie", "x"); !strings.HasPrefix(got, "-ERR nutmeg does not run 'client|id'") {
+		t.Errorf("a command whose server calls it CLIENT ID: %s", got)
+	}
+	c.wantAsk("+PONG\r\n", "PING")
 }
 
 // Requests of one client keep their order, whatever is asked in between, in pipelines cut anywhere and in transactions.

@@ -27,6 +27,13 @@ func TestRedisRefusalsOfAdministration(t *testing.T) {
 			if got := c.ask(args...); !strings.HasPrefix(got, "-ERR nutmeg does not run '"+strings.ToLower(args[0])) {
 				t.Errorf("%d servers: %v answers %s", servers, args, short(got))
 			}
+			c.wantAsk(okReply, "MULTI")
+			if got := c.ask(args...); !strings.HasPrefix(got, "-ERR nutmeg does not run '"+strings.ToLower(args[0])) {
+				t.Errorf("%d servers: %v inside MULTI answers %s", servers, args, short(got))
+			}
+			if got := c.ask("EXEC"); !strings.HasPrefix(got, "-EXECABORT") {
+				t.Errorf("%d servers: EXEC behind %v answers %s", servers, args, short(got))
+			}
 		}
 		c.wantAsk("-ERR This instance has cluster support disabled\r\n", "READONLY")
 		c.wantAsk("-ERR This instance has cluster support disabled\r\n", "CLUSTER", "INFO")

@@ -263,5 +263,12 @@ func TestSubscriptionsOfAClientAreBounded(t *testing.T) {
 	c.gets(a, "SUBSCRIBE d e\r\n", refusal)
 	c.gets(a, "UNSUBSCRIBE a no\r\n", confirmed("unsubscribe", "a", 2)+confirmed("unsubscribe", "no", 2))
 	c.gets(a, "SUBSCRIBE d\r\nSSUBSCRIBE f g\r\n", confirmed("subscribe", "d", 3)+refusal)
+	if w := a.proxy.workers[0]; w.nameBytes == 0 {
+		t.Error("the process is not charged")
+	}
+	s.bytes -= mostSubscribed - 4*subscriptionOverhead
 	a.end(c)
+	if w := a.proxy.workers[0]; w.nameBytes != 0 {
+		t.Errorf("%d bytes are charged for a client that has left", w.nameBytes)
+	}
 }

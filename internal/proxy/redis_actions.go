@@ -43,7 +43,7 @@ func buildActions() []action {
 }
 
 func actionOf(cmd *command.Command) action {
-	if stateRows[cmd.Name].run != nil {
+	if cmd.InTable() && stateRows[cmd.Name].run != nil { // a server may give any name to what it tells of
 		return actOwn
 	}
 	if r, ok := rowOf(cmd); ok {

@@ -17,7 +17,7 @@ func (p *redisProtocol) resolve(c *client, m *message, known *command.Command) *
 		return nil
 	}
 	if known == nil {
-		if known, sendAs, settled = p.learned(c, m, m.Arg(0)); known == nil {
+		if known, sendAs, settled = p.learnedCommand(c, m, m.Arg(0)); known == nil {
 			if !settled {
 				p.unknownCommand(c, m)
 			}

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"bytes"
+
 	"nutmeg/internal/command"
 	"nutmeg/internal/learn"
 	"nutmeg/internal/resp"
@@ -27,6 +29,15 @@ func (p *redisProtocol) learned(c *client, m *message, name []byte) (cmd *comman
 	}
 	p.inquire(c, m, string(name))
 	return nil, "", true
+}
+
+// learnedCommand is learned for a command. Servers answer COMMAND INFO for "config|get" as well, but that is no command that a
+// client can send by that name.
+func (p *redisProtocol) learnedCommand(c *client, m *message, name []byte) (cmd *command.Command, sendAs string, settled bool) {
+	if bytes.IndexByte(name, '|') >= 0 {
+		return nil, "", false
+	}
+	return p.learned(c, m, name)
 }
 
 // worthAsking reports whether a server may have a command of that name.

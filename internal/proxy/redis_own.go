@@ -150,7 +150,7 @@ func (p *workerPool) serverNames() string {
 func (p *redisProtocol) inner(c *client, m *message, at int) (cmd *command.Command, settled bool) {
 	cmd = p.lookup(m.Arg(at))
 	if cmd == nil {
-		if cmd, _, settled = p.learned(c, m, m.Arg(at)); cmd != nil && cmd.InTable() {
+		if cmd, _, settled = p.learnedCommand(c, m, m.Arg(at)); cmd != nil && cmd.InTable() {
 			return nil, false // an alias, which another name is known for
 		}
 	}

@@ -19,7 +19,7 @@ func (p *redisProtocol) subscribe(c *client, m *message, of scope) {
 	c.spendSkip()
 	for i := 1; i < m.Len(); i++ {
 		name := string(m.Arg(i))
-		if s.add(of, name) {
+		if s.add(c.worker, of, name) {
 			s.untold = append(s.untold, subscription{of, name})
 		}
 		s.pending++
@@ -95,7 +95,7 @@ func (p *redisProtocol) takeBack(c *client, of scope, name string, homes []*serv
 		return
 	}
 	s := &c.session.subscriptions
-	s.remove(of, name)
+	s.remove(c.worker, of, name)
 	for _, sv := range homes {
 		conn := s.earOf(sv)
 		if conn == nil || conn.dead {
@@ -157,7 +157,7 @@ func (p *redisProtocol) unsubscribe(c *client, m *message, of scope) {
 		c.tell(appendConfirmation(nil, c.version(), word, nil, s.count(of)))
 	}
 	for _, name := range list {
-		if !s.remove(of, name) {
+		if !s.remove(c.worker, of, name) {
 			c.tell(appendConfirmation(nil, c.version(), word, &name, s.count(of)))
 			continue
 		}

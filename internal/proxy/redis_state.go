@@ -175,6 +175,9 @@ func (p *redisProtocol) transactionTakes(c *client, m *message, cmd *command.Com
 			return true
 		}
 		p.reject(c, "ERR '%s' inside MULTI is not supported by nutmeg", cmd.Name)
+	case actRefused:
+		c.spoil()
+		p.refuseFor(c, cmd)
 	default:
 		if len(c.pool.servers) == 1 && act != actUnsupported {
 			p.queue(c, m, nil, nil)

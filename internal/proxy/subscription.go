@@ -36,7 +36,7 @@ const (
 )
 
 // add remembers a subscription. It reports false if there is one of that name already.
-func (s *subscriptions) add(of scope, name string) bool {
+func (s *subscriptions) add(w *worker, of scope, name string) bool {
 	if _, is := s.names[of][name]; is {
 		return false
 	}
@@ -44,18 +44,23 @@ func (s *subscriptions) add(of scope, name string) bool {
 		s.names[of] = map[string]bool{}
 	}
 	s.names[of][name] = false
-	s.bytes += len(name) + subscriptionOverhead
+	s.charge(w, len(name)+subscriptionOverhead)
 	return true
 }
 
 // remove forgets a subscription. It reports false if there is none of that name.
-func (s *subscriptions) remove(of scope, name string) bool {
+func (s *subscriptions) remove(w *worker, of scope, name string) bool {
 	if _, is := s.names[of][name]; !is {
 		return false
 	}
 	delete(s.names[of], name)
-	s.bytes -= len(name) + subscriptionOverhead
+	s.charge(w, -len(name)-subscriptionOverhead)
 	return true
+}
+
+func (s *subscriptions) charge(w *worker, n int) {
+	s.bytes += n
+	w.nameBytes += n
 }
 
 // settled says that all servers have answered for one of the request in flight. When that is so for the last, the client is told of all.
