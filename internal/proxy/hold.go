@@ -47,10 +47,7 @@ func (c *client) expireHeld(now int64) int64 {
 	if s.held.deadline == 0 || s.held.deadline > now {
 		return s.held.deadline
 	}
-	name := "any"
-	if s.queued != nil {
-		name = printable([]byte(s.queued.server.conf.Name))
-	}
+	name := printable([]byte(s.queued.server.conf.Name))
 	c.refuseHeld(&failure{text: fmt.Sprintf("no connection of its own to server %s became free in time "+
 		"(dedicated_connections, dedicated_timeout)", name)})
 	return 0

@@ -28,6 +28,14 @@ type identityKey struct {
 	noTouch  bool   // CLIENT NO-TOUCH
 }
 
+// userName is what servers call the user.
+func (k identityKey) userName() string {
+	if k.user == "" || k.user == nobody {
+		return "default"
+	}
+	return k.user
+}
+
 const (
 	// identityIdle is for how long a lane is kept that no client uses: applications connect and leave all the time.
 	identityIdle = int64(10 * time.Second)

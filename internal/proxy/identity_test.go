@@ -236,3 +236,20 @@ func TestPoolGoesWhileARequestIsHeld(t *testing.T) {
 	}
 	a.end(c)
 }
+
+// TestHelloGivesThePasswordEachTime holds that a password which has been changed lets nobody in any more, though connections
+// that began with it are open.
+func TestHelloGivesThePasswordEachTime(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	a.servers[0].password = "old"
+	first, second := a.call(proxyAddress), a.call(proxyAddress)
+	first.SendString("HELLO 2 AUTH user old\r\n")
+	a.until("an answer", func() bool { return strings.Contains(first.got, "id\r\n:") && strings.HasSuffix(first.got, "\r\n") })
+	a.servers[0].password = "new"
+	second.SendString("HELLO 2 AUTH user old\r\n")
+	a.until("an answer", func() bool { return strings.HasSuffix(second.got, "\r\n") })
+	if !strings.HasPrefix(second.got, "-WRONGPASS") {
+		t.Errorf("a password of before is answered %q", second.got)
+	}
+	a.end(first, second)
+}

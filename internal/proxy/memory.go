@@ -82,7 +82,7 @@ func (w *worker) weigh() {
 
 // publish adds the worker's change since the last time to the sum, if it is at least as much as step.
 func (w *worker) publish(step int64) {
-	held := int64(w.loop.Chunks.Used()) + int64(w.requests)*requestOverhead + int64(w.familyBytes)
+	held := int64(w.loop.Chunks.Used()) + int64(w.requests)*requestOverhead + int64(w.familyBytes+w.nameBytes)
 	if change := held - w.published; change >= step || -change >= step {
 		w.published = held
 		w.proxy.memory.held.Add(change)

@@ -248,3 +248,27 @@ func TestSubscribeWaitsForOneServerWhileAnotherIsDown(t *testing.T) {
 	a.mendEverything()
 	a.end(holder, c)
 }
+
+// TestSubscriptionsOfAClientAreBounded has a client subscribe to ever more. What it has stays, and what it gives up makes room.
+func TestSubscriptionsOfAClientAreBounded(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	c := a.call(proxyAddress)
+	c.gets(a, "SUBSCRIBE a b\r\nPSUBSCRIBE c\r\n", confirmed("subscribe", "a", 1)+confirmed("subscribe", "b", 2)+confirmed("psubscribe", "c", 3))
+	s := &a.engineClient().session.subscriptions
+	if want := 3 * (1 + subscriptionOverhead); s.bytes != want {
+		t.Errorf("three subscriptions are counted as %d bytes, want %d", s.bytes, want)
+	}
+	s.bytes += mostSubscribed - 4*subscriptionOverhead // as if there were others
+	refusal := "-ERR too many subscriptions for one client: at most 131072, fewer with long names\r\n"
+	c.gets(a, "SUBSCRIBE d e\r\n", refusal)
+	c.gets(a, "UNSUBSCRIBE a no\r\n", confirmed("unsubscribe", "a", 2)+confirmed("unsubscribe", "no", 2))
+	c.gets(a, "SUBSCRIBE d\r\nSSUBSCRIBE f g\r\n", confirmed("subscribe", "d", 3)+refusal)
+	if w := a.proxy.workers[0]; w.nameBytes == 0 {
+		t.Error("the process is not charged")
+	}
+	s.bytes -= mostSubscribed - 4*subscriptionOverhead
+	a.end(c)
+	if w := a.proxy.workers[0]; w.nameBytes != 0 {
+		t.Errorf("%d bytes are charged for a client that has left", w.nameBytes)
+	}
+}

@@ -12,6 +12,8 @@ import (
 // longestName bounds what a client may have kept of itself.
 const longestName = 4 << 10
 
+var errLongName = "ERR Client names cannot have more than " + strconv.Itoa(longestName) + " bytes."
+
 func (p *redisProtocol) clientID(c *client, _ *message) {
 	w := c.worker
 	w.scratch = resp.AppendInteger(w.scratch[:0], c.id())
@@ -32,7 +34,7 @@ func (p *redisProtocol) clientSetName(c *client, m *message) {
 	name := m.Arg(2)
 	switch {
 	case len(name) > longestName:
-		p.refuse(c, "ERR Client names cannot have more than %d bytes.", longestName)
+		p.refuse(c, "%s", errLongName)
 		return
 	case !validName(string(name)):
 		p.refuse(c, errClientName)
@@ -170,6 +172,9 @@ func anyKnown(all []found) bool {
 	return false
 }
 
+// mostPrefixes bounds the prefixes of a request, because each is compared with each.
+const mostPrefixes = 1024
+
 // parseTracking reads the options in their order, as Redis does, so that of several faults the same is named.
 func parseTracking(m *message) (t trackingRequest, refusal string) {
 	for i := 3; i < m.Len(); i++ {
@@ -196,6 +201,9 @@ func parseTracking(m *message) (t trackingRequest, refusal string) {
 		case isWord(option, "NOLOOP"):
 		case isWord(option, "PREFIX") && more:
 			i++
+			if len(t.prefixes) == mostPrefixes {
+				return t, "ERR too many prefixes: at most " + strconv.Itoa(mostPrefixes)
+			}
 			t.prefixes = append(t.prefixes, string(m.Arg(i)))
 		default:
 			return t, errSyntax

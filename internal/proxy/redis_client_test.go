@@ -1,10 +1,14 @@
 package proxy
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
 
+	"nutmeg/internal/resp"
 	"nutmeg/internal/testkit/sim"
 )
 
@@ -118,4 +122,63 @@ func TestWaitingGoesWithItsClient(t *testing.T) {
 	}
 	a.mendEverything()
 	a.finish()
+}
+
+// TestSkippedRequestOfAnUnknownCommand holds that SKIP is for what the client asks, not for what the proxy asks about it.
+func TestSkippedRequestOfAnUnknownCommand(t *testing.T) {
+	for _, unknown := range []string{"NOSUCH x\r\n", "CONFIG NOSUCH x\r\n"} {
+		a := newArena(t, 1, redisLanguage{}, 2, 1, "")
+		c := a.call(proxyAddress)
+		c.gets(a, "CLIENT REPLY SKIP\r\n"+unknown+"PING x\r\n", "$1\r\nx\r\n")
+		a.pause(10 * time.Millisecond)
+		if c.got != "$1\r\nx\r\n" {
+			t.Errorf("%q is answered too: %q", unknown, c.got)
+		}
+		a.end(c)
+
+		a = newArena(t, 1, redisLanguage{}, 2, 1, "")
+		c = a.call(proxyAddress)
+		for _, s := range a.servers {
+			a.Unreachable(s.name)
+		}
+		c.gets(a, "CLIENT REPLY SKIP\r\n"+unknown+"PING x\r\n", "$1\r\nx\r\n")
+		a.mendEverything()
+		a.end(c)
+	}
+}
+
+// TestHugeArgumentsOfClient holds what a client may have the proxy keep, compare or answer by a single request.
+func TestHugeArgumentsOfClient(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	c := a.call(proxyAddress)
+	many := func(words ...string) string {
+		return string(resp.AppendCommand(nil, words...))
+	}
+	ids := many(append([]string{"CLIENT", "LIST", "ID"}, slices.Repeat([]string{"1"}, mostFilterIDs+1)...)...)
+	c.gets(a, ids, "-ERR too many client IDs in a request: at most 4096\r\n")
+	tracking := []string{"CLIENT", "TRACKING", "ON", "BCAST"}
+	for i := range mostPrefixes + 1 {
+		tracking = append(tracking, "PREFIX", fmt.Sprint(100_000+i))
+	}
+	c.gets(a, many(tracking...), "-ERR too many prefixes: at most 1024\r\n")
+	long := strings.Repeat("x", longestName+1)
+	c.gets(a, many("HELLO", "2", "SETNAME", long), "-ERR Client names cannot have more than 4096 bytes.\r\n")
+	c.gets(a, "CLIENT GETNAME\r\n", "$-1\r\n")
+	a.end(c)
+}
+
+func TestUserOfAPasswordOnlyIsShown(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	a.servers[0].password = "sesame"
+	c := a.call(proxyAddress)
+	c.gets(a, "AUTH sesame\r\n", "+OK\r\n")
+	c.got = ""
+	c.SendString("CLIENT INFO\r\n")
+	a.until("an answer", func() bool { return strings.HasSuffix(c.got, "\n\r\n") })
+	if !strings.Contains(c.got, " user=default ") {
+		t.Errorf("got %q", c.got)
+	}
+	c.gets(a, "*5\r\n$6\r\nCLIENT\r\n$4\r\nKILL\r\n$4\r\nUSER\r\n$0\r\n\r\n$6\r\nSKIPME\r\n", "-ERR syntax error\r\n")
+	c.gets(a, "*6\r\n$6\r\nCLIENT\r\n$4\r\nKILL\r\n$4\r\nUSER\r\n$0\r\n\r\n$6\r\nSKIPME\r\n$2\r\nno\r\n", "-ERR No such user ''\r\n")
+	a.end(c)
 }

@@ -32,10 +32,6 @@ func (c *client) line(cmd string) clientLine {
 	if cmd == "" {
 		cmd = "NULL"
 	}
-	user := key.user
-	if user == "" {
-		user = "default"
-	}
 	input, events := c.unparsed.size(), "r"
 	if c.cut != nil {
 		input += c.cut.rope.Len()
@@ -50,7 +46,7 @@ func (c *client) line(cmd string) clientLine {
 		c.id(), c.address(), c.localAddress(), s.name, age, idle, c.flags(), key.database,
 		len(s.subscriptions.names[scopeChannel]), len(s.subscriptions.names[scopePattern]), len(s.subscriptions.names[scopeShard]),
 		multi, input, s.transaction.early.Len(), c.conn.Unsent(), c.collected, int(unsafe.Sizeof(*c))+c.held+c.conn.Unsent()+input,
-		events, cmd, user, key.protocol)
+		events, cmd, key.userName(), key.protocol)
 	if s.library != (library{}) {
 		text = fmt.Appendf(text, " lib-name=%s lib-ver=%s", s.library.name, s.library.version)
 	}
@@ -126,11 +122,12 @@ type clientFilter struct {
 }
 
 func (f *clientFilter) matches(c *client) bool {
-	user := c.identityKey().user
 	return (f.ids == nil || slices.Contains(f.ids, c.id())) && (f.address == "" || f.address == c.address()) &&
-		(f.local == "" || f.local == c.localAddress()) && (f.user == "" || f.user == user || f.user == "default" && user == "") &&
+		(f.local == "" || f.local == c.localAddress()) && f.meansUser(c.identityKey().userName()) &&
 		(f.kind == "" || f.kind == c.kind()) && (f.but == 0 || f.but != c.id())
 }
+
+func (f *clientFilter) meansUser(name string) bool { return f.user == "" || f.user == name }
 
 // appendVerbatim appends a text that is meant to be read by people.
 func (c *client) appendVerbatim(dst, text []byte) []byte {
@@ -191,6 +188,9 @@ func joinLines(all []found, ids []int64) (text []byte) {
 	return text
 }
 
+// mostFilterIDs bounds how many clients a request can name: each is looked for among all, and as often as it is named there is a line.
+const mostFilterIDs = 4 << 10
+
 func parseClientList(m *message) (f clientFilter, refusal string) {
 	n := m.Len()
 	switch {
@@ -201,6 +201,8 @@ func parseClientList(m *message) (f clientFilter, refusal string) {
 			return f, errClientType(m.Arg(3))
 		}
 		f.kind = kind
+	case n-3 > mostFilterIDs && isWord(m.Arg(2), "ID"):
+		return f, "ERR too many client IDs in a request: at most " + strconv.Itoa(mostFilterIDs)
 	case n > 3 && isWord(m.Arg(2), "ID"):
 		f.ids = make([]int64, 0, n-3)
 		for i := 3; i < n; i++ {
@@ -251,7 +253,7 @@ func (p *redisProtocol) clientKill(c *client, m *message) {
 		}
 		switch {
 		case f.user != "" && f.user != "default" && !anyKnown(all):
-			return resp.AppendError(nil, "ERR No such user '"+printable([]byte(f.user))+"'")
+			return resp.AppendError(nil, "ERR No such user '"+printable([]byte(strings.Trim(f.user, "\x00")))+"'")
 		case !single:
 			return resp.AppendInteger(nil, count)
 		case count == 0:

@@ -166,7 +166,7 @@ func (p *redisProtocol) login(c *client, user, password string, key identityKey,
 	words := []string{"AUTH", user, password}
 	switch {
 	case hello != "":
-		words = []string{"HELLO", hello}
+		words = []string{"HELLO", hello, "AUTH", user, password} // the connection may have been open before
 	case user == nobody:
 		words = []string{"AUTH", password}
 	}
@@ -276,7 +276,10 @@ func parseHello(m *message) (h helloRequest, refusal string) {
 			i += 2
 		case strings.EqualFold(option, "SETNAME") && left >= 1:
 			h.named, h.name = true, string(m.Arg(i+1))
-			if !validName(h.name) {
+			switch {
+			case len(h.name) > longestName:
+				return h, errLongName
+			case !validName(h.name):
 				return h, errClientName
 			}
 			i++

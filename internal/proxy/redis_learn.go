@@ -80,6 +80,7 @@ func (p *redisProtocol) inquire(c *client, m *message, name string) {
 		case cause != nil, ailment(response) != "":
 			s.inquires = false
 			s.held.drop(c) // this is the answer to it
+			c.spendSkip()
 			c.spoil()
 			return nil, false
 		}
@@ -87,7 +88,11 @@ func (p *redisProtocol) inquire(c *client, m *message, name string) {
 		p.memory.Keep([]byte(name), p.told(c, response), w.loop.Now())
 		return nothing, false
 	}
-	c.accept(r, len(request))
+	if s.mute.off || s.mute.skip {
+		c.acceptSilent(r, len(request)) // SKIP is for the held request, which has not been answered yet
+	} else {
+		c.await(r, len(request))
+	}
 	send()
 }
 

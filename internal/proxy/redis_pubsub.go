@@ -8,20 +8,18 @@ import (
 
 // subscribe adds to what the client listens to.
 func (p *redisProtocol) subscribe(c *client, m *message, of scope) {
+	s := &c.needSession().subscriptions
+	if s.bytes+m.size()+(m.Len()-1)*subscriptionOverhead > mostSubscribed {
+		p.refuse(c, "ERR too many subscriptions for one client: at most %d, fewer with long names", mostSubscribed/subscriptionOverhead)
+		return
+	}
 	if !p.allEars(c, m, of) {
 		return
 	}
 	c.spendSkip()
-	s := &c.session.subscriptions
-	names := s.names[of]
-	if names == nil {
-		names = map[string]bool{}
-		s.names[of] = names
-	}
 	for i := 1; i < m.Len(); i++ {
 		name := string(m.Arg(i))
-		if _, is := names[name]; !is {
-			names[name] = false
+		if s.add(c.worker, of, name) {
 			s.untold = append(s.untold, subscription{of, name})
 		}
 		s.pending++
@@ -97,7 +95,7 @@ func (p *redisProtocol) takeBack(c *client, of scope, name string, homes []*serv
 		return
 	}
 	s := &c.session.subscriptions
-	delete(s.names[of], name)
+	s.remove(c.worker, of, name)
 	for _, sv := range homes {
 		conn := s.earOf(sv)
 		if conn == nil || conn.dead {
@@ -159,11 +157,10 @@ func (p *redisProtocol) unsubscribe(c *client, m *message, of scope) {
 		c.tell(appendConfirmation(nil, c.version(), word, nil, s.count(of)))
 	}
 	for _, name := range list {
-		if _, is := s.names[of][name]; !is {
+		if !s.remove(c.worker, of, name) {
 			c.tell(appendConfirmation(nil, c.version(), word, &name, s.count(of)))
 			continue
 		}
-		delete(s.names[of], name)
 		p.confirm(c, of, word, name)
 	}
 	// The connections go when the last confirmation has come: rest.

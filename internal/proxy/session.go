@@ -159,6 +159,7 @@ func (s *session) end(c *client) {
 		conn.release()
 	}
 	s.subscriptions.closeEars()
+	s.subscriptions.charge(c.worker, -s.subscriptions.bytes)
 	s.transaction.early.Reset(&c.worker.loop.Chunks)
 	c.pool.forgo(s.identity)
 	s.identity = nil

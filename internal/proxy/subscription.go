@@ -14,6 +14,7 @@ import (
 // are subscribed on all servers, and so are the channels on which servers tell of their keys, as each tells of its own only.
 type subscriptions struct {
 	names [numScopes]map[string]bool // true when the client has been told
+	bytes int                        // what these take
 	ears  []*serverConn
 	deaf  bool // nothing is read from ears: the client does not read either
 
@@ -26,6 +27,40 @@ type subscriptions struct {
 type subscription struct {
 	of   scope
 	name string
+}
+
+// mostSubscribed bounds what one client's subscriptions take, with all that is kept of each besides its name.
+const (
+	mostSubscribed       = 64 << 20
+	subscriptionOverhead = 512
+)
+
+// add remembers a subscription. It reports false if there is one of that name already.
+func (s *subscriptions) add(w *worker, of scope, name string) bool {
+	if _, is := s.names[of][name]; is {
+		return false
+	}
+	if s.names[of] == nil {
+		s.names[of] = map[string]bool{}
+	}
+	s.names[of][name] = false
+	s.charge(w, len(name)+subscriptionOverhead)
+	return true
+}
+
+// remove forgets a subscription. It reports false if there is none of that name.
+func (s *subscriptions) remove(w *worker, of scope, name string) bool {
+	if _, is := s.names[of][name]; !is {
+		return false
+	}
+	delete(s.names[of], name)
+	s.charge(w, -len(name)-subscriptionOverhead)
+	return true
+}
+
+func (s *subscriptions) charge(w *worker, n int) {
+	s.bytes += n
+	w.nameBytes += n
 }
 
 // settled says that all servers have answered for one of the request in flight. When that is so for the last, the client is told of all.

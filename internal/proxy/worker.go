@@ -48,6 +48,7 @@ type worker struct {
 	quiet        [numLimits]quiet
 	requests     int   // in use
 	familyBytes  int   // of what families know of their keys
+	nameBytes    int   // of what clients are subscribed to
 	published    int64 // of the sum of what all workers hold, the worker's part
 	pressure     pressure
 	starvedSince int64
