@@ -43,9 +43,17 @@ func judge(want, got []outcome, refusals []*regexp.Regexp) finding {
 			excused = true
 			first = f
 			first.verdict = refused
+		case f.verdict == different: // what hangs or closes behind it is worse, and has no excuse
+			if first.verdict != different {
+				first = f
+			}
+		case f.verdict == closing && first.verdict == different && w.status != replied: // the server has closed it as well
 		default:
 			return f
 		}
+	}
+	if first.verdict == different {
+		return first
 	}
 	if len(want) != len(got) && !excused {
 		return finding{verdict: different, line: "(the end)", want: fmt.Sprint(len(want), " replies"), got: fmt.Sprint(len(got), " replies")}
