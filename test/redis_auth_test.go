@@ -193,3 +193,24 @@ func TestRedisAuthOnSeveralConnections(t *testing.T) {
 	})
 	use()
 }
+
+// A user of the servers must not learn of others by what no server is asked about.
+func TestNamedUsersSeeNoOtherClients(t *testing.T) {
+	t.Parallel()
+	b := startRedisBed(t, bedOptions{servers: 1})
+	b.dialServer(t, 0).wantAsk(okReply, "ACL", "SETUSER", "ann", "on", ">secret", "~*", "+@all")
+	c := b.dial(t)
+	c.wantAsk(okReply, "AUTH", "ann", "secret")
+	for _, words := range [][]string{{"MONITOR"}, {"CLIENT", "LIST"}, {"CLIENT", "KILL", "ID", "1"}, {"CLIENT", "UNBLOCK", "1"}} {
+		c.send(request(words...))
+		if reply := c.reply(); !strings.HasPrefix(reply, "-NOPERM nutmeg answers '") {
+			t.Errorf("%s: %s", words, short(reply))
+		}
+	}
+	c.wantAsk(okReply, "SET", "k", "v")
+	c.wantAsk(okReply, "AUTH", "default", "")
+	c.send(request("CLIENT", "LIST"))
+	if reply := c.reply(); !strings.Contains(reply, "user=default") {
+		t.Errorf("CLIENT LIST of the default user: %s", short(reply))
+	}
+}

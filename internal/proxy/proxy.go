@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -40,7 +41,8 @@ type Proxy struct {
 	listeners listeners // of the first worker, and of its goroutine only
 	leavePath atomic.Pointer[func(config.Address) bool]
 
-	maxClients atomic.Int64 // of all pools; 0 = no limit
+	serials    atomic.Uint32 // below it are serials of clients that came from another process
+	maxClients atomic.Int64  // of all pools; 0 = no limit
 	memory     memory
 
 	running sync.WaitGroup
@@ -179,6 +181,13 @@ func (p *Proxy) snapshot(ctx context.Context) (*config.Config, *stats.Worker, er
 }
 
 var errStopping = errors.New("the proxy is stopping")
+
+// reserveSerial has all workers give new clients serials above one that is in use.
+func (p *Proxy) reserveSerial(used int64) {
+	next := uint32(min(used+1, math.MaxUint32/2))
+	for now := p.serials.Load(); now < next && !p.serials.CompareAndSwap(now, next); now = p.serials.Load() {
+	}
+}
 
 // clients is how many clients all workers have, and those that are on their way to them.
 func (p *Proxy) clients() int64 {

@@ -124,6 +124,16 @@ func (p *redisProtocol) publish(c *client, m *message, _ *command.Command) {
 	c.forward(m, c.pool.homes(scopeChannel, m.Arg(1))[0], 0)
 }
 
+// overreaching are the commands answered without a server by which one client learns of others, or ends them. Servers say what
+// a user of theirs may do, and are not asked here.
+var overreaching = map[string]bool{"monitor": true, "client|list": true, "client|kill": true, "client|unblock": true}
+
+// named reports whether the client has a user of the servers, and not the default one.
+func (c *client) named() bool {
+	id := c.identity()
+	return id != nil && id.user != "" && id.user != nobody && id.user != "default"
+}
+
 // stateTakes takes a command that a client's session does not let pass as usual.
 func (p *redisProtocol) stateTakes(c *client, m *message, cmd *command.Command, act action) bool {
 	switch {
@@ -132,6 +142,10 @@ func (p *redisProtocol) stateTakes(c *client, m *message, cmd *command.Command, 
 		return true
 	case p.subscribedOnly(c, cmd.Name):
 		p.refuse(c, "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context", cmd.Name)
+		return true
+	case c.named() && overreaching[cmd.Name]:
+		p.reject(c, "NOPERM nutmeg answers '%s' itself, and cannot tell whether user '%s' may ask; the user default may",
+			cmd.Name, printable([]byte(c.identity().user)))
 		return true
 	case c.session.transaction.open:
 		return p.transactionTakes(c, m, cmd, act)

@@ -200,7 +200,7 @@ const mostTurnedAway = 64
 
 func (p *workerPool) admit(s evloop.Socket) *client {
 	w := p.worker
-	w.serial++
+	w.serial = max(w.serial+1, w.proxy.serials.Load())
 	w.arrivals.note(w.serial, w.loop.Now())
 	c := &client{worker: w, pool: p, serial: w.serial, expected: firstExpected, guessed: guessedResponses, authenticated: p.conf.RedisAuth == ""}
 	c.watchIdle()
