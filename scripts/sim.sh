@@ -10,5 +10,5 @@ if [ -n "${SEED:-}" ]; then
 	"$dir/sim" -test.run '^TestSimulation$' -test.v -test.timeout 0 -sim.seed "$SEED"
 else
 	"$dir/sim" -test.run '^TestSimulation$' -test.v -test.timeout 0 -sim.progress -sim.seeds "${SEEDS:-1000}" \
-		-sim.first "${FIRST:-0}" -sim.parallel "$(getconf _NPROCESSORS_ONLN)"
+		-sim.first "${FIRST:-$(date +%s)000000}" -sim.parallel "$(getconf _NPROCESSORS_ONLN)"
 fi

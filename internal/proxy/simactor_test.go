@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -135,7 +136,7 @@ func (c *actor) answered(response []byte) {
 		moved := c.pool.loose && strings.HasPrefix(string(response), "-CROSSSLOT the server of") // since WATCH
 		aborted := strings.HasPrefix(string(response), "-EXECABORT")                             // which its transaction checks
 		late := strings.Contains(string(response), "became free in time")
-		refused := c.pool.overloads && isOverload(string(response))
+		refused := c.pool.overloads && (isOverload(string(response)) || strings.HasPrefix(string(response), "-"+tooMuchEarly))
 		if !c.excused(e.sentAt) && !moved && !aborted && !late && !refused {
 			c.fail("%s: error %.80q without a cause; it was sent at %v", e.what, response, time.Duration(e.sentAt))
 		}
@@ -146,12 +147,16 @@ func (c *actor) answered(response []byte) {
 // isFailure recognises an error that servers, or the lack of them, are the cause of.
 func (c *actor) isFailure(response []byte) bool {
 	text, ok := resp.ErrorText(response)
-	return ok && (redisLanguage{}.isFailure(response) || strings.HasPrefix(string(text), "ERR "+"no connection of its own") ||
-		strings.Contains(string(text), isOverloadWords) || strings.HasPrefix(string(text), "EXECABORT") || strings.HasPrefix(string(text), "CROSSSLOT") ||
-		strings.HasPrefix(string(text), "ERR cannot block"))
+	return ok && (redisLanguage{}.isFailure(response) || bytes.Contains(text, []byte(isOverloadWords)) ||
+		slices.ContainsFunc(refusals, func(r string) bool { return bytes.HasPrefix(text, []byte(r)) }))
 }
 
-const isOverloadWords = "has too many requests waiting"
+const (
+	isOverloadWords = "has too many requests waiting"
+	tooMuchEarly    = "ERR too much in a transaction before its first key"
+)
+
+var refusals = []string{"ERR no connection of its own", "ERR cannot block", "EXECABORT", "CROSSSLOT", tooMuchEarly}
 
 // excused reports whether what happened since a time has a cause.
 func (c *actor) excused(since int64) bool {

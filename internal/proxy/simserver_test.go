@@ -15,6 +15,7 @@ type simServer struct {
 	language language
 	world    *sim.World
 	books    books
+	overtax  func() // is told that clients ask for more than goes through; may be nil
 	fail     func(format string, args ...any)
 
 	written map[names]int32   // by client and key: the unit that wrote it last
@@ -161,6 +162,10 @@ func (c *simSession) schedule() {
 	}
 }
 
+// overtaxed is how many bytes of responses wait for the network when it is the cause of what comes too late. The slowest
+// network carries them in some 20 ms.
+const overtaxed = 512 << 10
+
 // deliver sends what is due, now and then in two parts.
 func (c *simSession) deliver() {
 	c.timed = false
@@ -173,6 +178,9 @@ func (c *simSession) deliver() {
 		n = 1 + r.IntN(n-1)
 	}
 	c.peer.Send(c.out[:n])
+	if c.peer.Unsent() > overtaxed && c.server.overtax != nil {
+		c.server.overtax()
+	}
 	c.out = c.out[:copy(c.out, c.out[n:])]
 	if c.midway = len(c.out) > 0; !c.midway && cap(c.out) > 64<<10 {
 		c.out = nil // a soak measures the proxy, not this

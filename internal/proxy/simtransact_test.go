@@ -16,6 +16,7 @@ type transactor struct {
 	key     string
 	count   int
 	rounds  int
+	failed  int64 // when it sent a WATCH that an error answered, -1 for none: the next transaction may come to nothing
 }
 
 // simTxn is a transaction: its commands, and what has become of it.
@@ -27,7 +28,7 @@ type simTxn struct {
 }
 
 func (s *simulation) transacts(p *simPool, id int) {
-	c := &transactor{actor: s.newActor(p, id), partner: s.newActor(p, id+1), rounds: 1 + s.actors.random.IntN(15)}
+	c := &transactor{actor: s.newActor(p, id), partner: s.newActor(p, id+1), rounds: 1 + s.actors.random.IntN(15), failed: -1}
 	c.key = fmt.Sprintf("t%d", id)
 	c.onGone = func() { c.partner.exit(c.partner.Close) }
 	c.partner.utter()
@@ -72,7 +73,7 @@ func (c *transactor) watched() {
 	c.say("WATCH", func(response []byte) {
 		if string(response) != resp.OK {
 			c.wrong("WATCH", response)
-			c.then = c.round
+			c.failed, c.then = since, c.round
 			return
 		}
 		if r.IntN(2) == 0 || c.partner.gone() {
@@ -105,6 +106,9 @@ func (c *transactor) change(since int64) {
 // begin sends a transaction, in one write or in several.
 func (c *transactor) begin(since int64, changed bool) {
 	r := c.s.actors.random
+	if c.failed >= 0 {
+		since, c.failed = c.failed, -1
+	}
 	c.count++
 	t := &simTxn{name: fmt.Sprintf("w%d.%d", c.id, c.count), commands: r.IntN(6)}
 	c.s.actors.txns[t.name] = t

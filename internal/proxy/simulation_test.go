@@ -94,6 +94,7 @@ func (s *simulation) startServers(p *simPool) {
 		v := newSimServer(s.World, plan.place, plan.place, p.language, s.fail)
 		v.password = p.password
 		v.service = 5 * time.Microsecond
+		v.overtax = func() { p.upset(s.Now()) }
 		v.books = func(client int) *ledger {
 			if i := client - s.forgotten - 1; i >= 0 && i < len(s.clients) && s.clients[i].pool == p {
 				return &s.clients[i].ledger

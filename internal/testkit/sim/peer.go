@@ -18,6 +18,7 @@ type Peer struct {
 	end     *end
 	world   *World
 	pending []byte // sent by the test, not yet taken by the stream
+	cut     bool   // pending is the end of a larger piece of memory
 	paused  bool
 	running bool
 	opened  bool
@@ -84,7 +85,7 @@ func (p *Peer) Reset() {
 	if p.Closed() {
 		return
 	}
-	p.told = true
+	p.told, p.pending = true, nil
 	p.end.abort("resets")
 }
 
@@ -116,6 +117,9 @@ func (p *Peer) Thaw() {
 func (p *Peer) pump() {
 	e := p.end
 	if !e.connected || e.closed || e.dead {
+		if p.Closed() {
+			p.pending = nil
+		}
 		if p.closing && !e.closed {
 			e.shut()
 		}
@@ -128,10 +132,10 @@ func (p *Peer) pump() {
 		if rest := len(p.pending) - n; rest <= 4<<10 {
 			p.pending = p.pending[:copy(p.pending, p.pending[n:])]
 		} else { // to copy megabytes for each piece would take longer than all else
-			p.pending = p.pending[n:]
+			p.pending, p.cut = p.pending[n:], true
 		}
-		if len(p.pending) == 0 && cap(p.pending) > 64<<10 {
-			p.pending = nil
+		if len(p.pending) == 0 && (p.cut || cap(p.pending) > 64<<10) {
+			p.pending, p.cut = nil, false
 		}
 		p.world.record("writes", e.link.id, e.side, n)
 		s.move()
