@@ -7,8 +7,8 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/profiles"
 CGO_ENABLED=0 go build -trimpath -tags profile -pgo=off -o "$dir/nutmeg" ./cmd/nutmeg
-NUTMEG_PROFILES="$dir/profiles" go run ./bench -nutmeg "$dir/nutmeg" -subjects nutmeg-1 -rounds "${ROUNDS:-2}" \
+NUTMEG_PROFILES="$dir/profiles" go run ./bench -nutmeg "$dir/nutmeg" -subjects nutmeg-1 -rounds "${ROUNDS:-3}" \
 	-only "${ONLY:-^(redis-(get|set|mget).*|memcached-.*)}"
-go tool pprof -proto "$dir"/profiles/*.prof >"$dir/default.pgo"
+go tool pprof -symbolize=none -proto "$dir"/profiles/*.prof >"$dir/default.pgo"
 mv "$dir/default.pgo" cmd/nutmeg/default.pgo
 ls -l cmd/nutmeg/default.pgo

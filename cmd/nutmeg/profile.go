@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/pprof"
 	"time"
 )
@@ -27,12 +28,16 @@ func init() {
 	}()
 }
 
+// samplesPerSecond is more than usual: most of the time is the kernel's, and says nothing to the compiler.
+const samplesPerSecond = 1000
+
 func profileSecond(path string) error {
 	f, err := os.Create(path + ".part")
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	runtime.SetCPUProfileRate(samplesPerSecond) // what follows complains that the rate is set, and leaves it
 	if err := pprof.StartCPUProfile(f); err != nil {
 		return err
 	}
