@@ -54,32 +54,48 @@ func (s *Session) closed(ctx context.Context, next func(now int64) int) (Outcome
 	})
 }
 
-// Open sends perSecond requests in a second for the given time, or until ctx
-// ends: at random times, as many clients that know nothing of each other do
-// (a Poisson process, the same in every run), client after client, no matter
-// what has been answered. It ends when the last one is answered; the end of ctx
-// is an error here, too.
+// Open sends perSecond requests in a second for the given time: at random
+// times, as many clients that know nothing of each other do (a Poisson process,
+// the same in every run), client after client, no matter what has been
+// answered. It ends when the last one is answered.
 func (s *Session) Open(ctx context.Context, perSecond float64, length time.Duration) (Outcome, error) {
+	end := s.now() + int64(length)
+	return s.open(ctx, perSecond, func(due int64) bool { return due >= end })
+}
+
+// OpenUntil is Open until done is closed.
+func (s *Session) OpenUntil(ctx context.Context, perSecond float64, done <-chan struct{}) (Outcome, error) {
+	return s.open(ctx, perSecond, func(int64) bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+// open asks over whether the request that is due then shall not be sent any
+// more, nor any after it.
+func (s *Session) open(ctx context.Context, perSecond float64, over func(due int64) bool) (Outcome, error) {
 	s.answered = func(*conn) error { return nil }
 	random := rand.New(rand.NewPCG(3, uint64(perSecond)))
 	gap := func() int64 { return int64(random.ExpFloat64() / perSecond * 1e9) }
-	start := s.now()
-	due, end := start+gap(), start+int64(length)
-	turn := 0
+	due, turn := s.now()+gap(), 0
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer preciseTimers()()
 	return s.run(ctx, func() (int64, error) {
-		for now := s.now(); due < end && due <= now; now = s.now() {
+		for now := s.now(); due <= now; now = s.now() {
+			if over(due) {
+				return -1, nil
+			}
 			if err := s.send(&s.conns[turn], 1, due); err != nil {
 				return -1, err
 			}
 			_ = s.out.Late.RecordValue(now - due)
 			turn = (turn + 1) % len(s.conns)
 			due += gap()
-		}
-		if due >= end {
-			return -1, nil
 		}
 		return due, nil
 	})

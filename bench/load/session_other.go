@@ -32,5 +32,10 @@ func (s *Session) Open(context.Context, float64, time.Duration) (Outcome, error)
 	return Outcome{}, errors.ErrUnsupported
 }
 
+// OpenUntil is there for the compiler.
+func (s *Session) OpenUntil(context.Context, float64, <-chan struct{}) (Outcome, error) {
+	return Outcome{}, errors.ErrUnsupported
+}
+
 // Close is there for the compiler.
 func (s *Session) Close() {}

@@ -1,0 +1,3 @@
+package main
+
+func (rep report) publish(path string) error { return nil }
