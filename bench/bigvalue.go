@@ -26,8 +26,10 @@ func bigValueShape(size int) shape {
 		id: "big-value", rounds: 3,
 		title: fmt.Sprintf("SET and GET of one value of %d MB, byte by byte; meanwhile %d clients on each server GET 64 B, %d a second", size/megabyte, otherClients, otherRate),
 		columns: []column{
-			{name: "MB/s", ratio: true}, {name: peak, decimals: 2, ratio: true},
-			{name: same, decimals: 2, ratio: true}, {name: other, decimals: 2, ratio: true},
+			{name: "MB/s", ratio: true},
+			{name: peak, decimals: 2, ratio: true},
+			{name: same, decimals: 2, ratio: true},
+			{name: other, decimals: 2, ratio: true},
 		},
 		fits: func(s *subject) bool { return !s.canned && (s.launch == nil || s.redis != "") },
 		measure: func(ctx context.Context, b *bed, s *subject, _ time.Duration) ([]float64, error) {

@@ -13,8 +13,13 @@ import (
 // was answered and when is what counts. The last column is what the load tool
 // itself adds to the latency, because it sends late.
 var openColumns = []column{
-	{name: colRate}, {name: colP50, decimals: 3, quartile: true}, {name: colP99, decimals: 3, ratio: true, quartile: true}, {name: colP999, decimals: 2},
-	{name: colCPU, decimals: 2, ratio: true, floor: true}, {name: "user", decimals: 2}, {name: "system", decimals: 2},
+	{name: colRate},
+	{name: colP50, decimals: 3, quartile: true},
+	{name: colP99, decimals: 3, ratio: true, quartile: true},
+	{name: colP999, decimals: 2},
+	{name: colCPU, decimals: 2, ratio: true, floor: true},
+	{name: "user", decimals: 2},
+	{name: "system", decimals: 2},
 	{name: "sent late p99", decimals: 3},
 }
 

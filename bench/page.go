@@ -160,8 +160,8 @@ var looks = map[string]chart.Series{
 	nutmegAll:  {Name: "nutmeg, default", Color: "#e3a577"},
 	nutcracker: {Name: "nutcracker", Color: "#30363d"},
 	haproxy:    {Name: "haproxy (copies bytes)", Color: "#4a86c5"},
-	floor:      {Name: "floor (no server)", Color: "#a9b4c0"},
-	direct:     {Name: "no proxy", Color: "#d0d7de"},
+	floor:      {Name: "floor (no server)", Color: "#8b97a4"},
+	direct:     {Name: "no proxy", Color: "#c3cad2"},
 }
 
 // moreColors are for the proxies of -proxy.
@@ -194,7 +194,7 @@ func (rep report) cpuPicture() string {
 	for _, r := range rep.results {
 		if slices.Contains(inPicture, r.shape.id) && len(r.samples[nutcracker]) > 0 {
 			shown = append(shown, r)
-			bars.Groups = append(bars.Groups, strings.TrimSuffix(r.shape.title, ", 50 clients"))
+			bars.Groups = append(bars.Groups, strings.Replace(r.shape.title, ", 50 clients", "", 1))
 		}
 	}
 	for _, subject := range rep.subjects {

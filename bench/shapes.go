@@ -58,8 +58,13 @@ const (
 
 var (
 	loadColumns = []column{
-		{name: colRate, ratio: true, quartile: true}, {name: colP50, decimals: 3}, {name: colP99, decimals: 3, ratio: true}, {name: colP999, decimals: 2},
-		{name: colCPU, decimals: 2, ratio: true, floor: true, quartile: true}, {name: "user", decimals: 2}, {name: "system", decimals: 2},
+		{name: colRate, ratio: true, quartile: true},
+		{name: colP50, decimals: 3},
+		{name: colP99, decimals: 3, ratio: true},
+		{name: colP999, decimals: 2},
+		{name: colCPU, decimals: 2, ratio: true, floor: true, quartile: true},
+		{name: "user", decimals: 2},
+		{name: "system", decimals: 2},
 		{name: colRSS, decimals: 1},
 	}
 	memoryColumn = column{name: colRSS, decimals: 1, ratio: true}

@@ -47,22 +47,31 @@ func (b Bars) SVG() string {
 		c.text(at(tick), bottom+16, middle, 12, pale, short(tick))
 	}
 	c.text(labelWidth+plotWidth/2, bottom+36, middle, 12.5, ink, b.Axis)
-	for i, name := range b.Groups {
-		b.group(c, i, name, top+float64(i)*b.groupHeight()+groupGap/2, at)
-	}
+	b.each(top, func(i int, s Series, y float64) {
+		c.rect(labelWidth, y, at(s.Values[i])-labelWidth, barHeight, s.Color)
+	})
 	c.line(at(1), top-4, at(1), bottom, 1.6, b.OneColor)
+	b.each(top, func(i int, s Series, y float64) {
+		c.label(at(s.Values[i])+4, y+barHeight-1, strconv.FormatFloat(s.Values[i], 'f', 2, 64))
+	})
+	for i, name := range b.Groups {
+		c.text(labelWidth-10, top+(float64(i)+0.5)*b.groupHeight()+4, finish, 12.5, ink, name)
+	}
 	c.y = bottom + 50
 	return c.svg(b.Title)
 }
 
-func (b Bars) group(c *canvas, i int, name string, y float64, at func(float64) float64) {
-	c.text(labelWidth-10, y+(b.groupHeight()-groupGap)/2+4, finish, 12.5, ink, name)
-	for _, s := range b.Series {
-		if v := s.Values[i]; !math.IsNaN(v) {
-			c.rect(labelWidth, y, at(v)-labelWidth, barHeight, s.Color)
-			c.text(at(v)+4, y+barHeight-1, begin, 10, pale, strconv.FormatFloat(v, 'f', 2, 64))
+// each calls draw for every number that is known: the group, the series, and
+// the upper end of the bar.
+func (b Bars) each(top float64, draw func(i int, s Series, y float64)) {
+	for i := range b.Groups {
+		y := top + float64(i)*b.groupHeight() + groupGap/2
+		for _, s := range b.Series {
+			if !math.IsNaN(s.Values[i]) {
+				draw(i, s, y)
+			}
+			y += barHeight + barGap
 		}
-		y += barHeight + barGap
 	}
 }
 

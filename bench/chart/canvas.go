@@ -62,6 +62,11 @@ func (c *canvas) text(x, y float64, anchor string, size float64, color, text str
 	c.add(`<text x="%s" y="%s" text-anchor="%s" font-size="%s" fill="%s">%s</text>`, px(x), px(y), anchor, px(size), color, &escaped)
 }
 
+// label is a small text that stays readable on a line or a bar.
+func (c *canvas) label(x, y float64, text string) {
+	c.add(`<text x="%s" y="%s" font-size="10" fill="%s" stroke="#ffffff" stroke-width="3" paint-order="stroke">%s</text>`, px(x), px(y), pale, text)
+}
+
 // heading writes the title and what it means, line by line.
 func (c *canvas) heading(title, subtitle string) {
 	c.y = 30
@@ -76,10 +81,13 @@ func (c *canvas) heading(title, subtitle string) {
 // mark is one entry of a legend.
 type mark struct{ name, color string }
 
-// legend writes one line of names behind their colours.
+// legend writes names behind their colours.
 func (c *canvas) legend(marks []mark) {
 	x := 16.0
 	for _, m := range marks {
+		if length := 18 + float64(len(m.name))*letterWidth; x+length > width {
+			x, c.y = 16, c.y+lineHeight
+		}
 		c.rect(x, c.y, 12, 12, m.color)
 		c.text(x+18, c.y+10.5, begin, 12.5, ink, m.name)
 		x += 18 + float64(len(m.name))*letterWidth + 16
