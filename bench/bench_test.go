@@ -63,8 +63,8 @@ func TestShortRunMeasuresEverything(t *testing.T) {
 // What is not there on every machine is measured where it is, and named where
 // it is not.
 func TestEverySubjectTakesPart(t *testing.T) {
-	template := "twin=nutcracker -c {config:testdata/twin.yml} -s {mclisten.port} -a 127.0.0.1"
-	out, rep := measure(t, "-only", "^(redis-zipf|redis-mget10|open-20000)$", "-proxy", template)
+	template := "twin=nutcracker -c {config:testdata/twin.yml} -s {spare.port} -a 127.0.0.1"
+	out, rep := measure(t, "-only", "^(redis-zipf|memcached-get10|open-20000)$", "-proxy", template)
 	for _, r := range rep.results {
 		for _, name := range append(subjectNames(), "twin") {
 			missing := strings.Contains(out, "note: "+name+" is left out")

@@ -126,12 +126,13 @@ func (r *result) sample(ctx context.Context, b *bed, s *subject, opts options) e
 	return err
 }
 
-// count counts a subject's system calls.
+// count counts a subject's system calls. It takes half of the length of a
+// sample, but long enough for strace to begin.
 func (r *result) count(ctx context.Context, _ *bed, s *subject, opts options) error {
 	if s.launch == nil {
 		return nil
 	}
-	calls, err := r.shape.calls(ctx, s, opts.length)
+	calls, err := r.shape.calls(ctx, s, max(opts.length/2, 50*time.Millisecond))
 	if err == nil {
 		r.calls[s.name] = calls
 	}

@@ -41,7 +41,7 @@ func countCalls(ctx context.Context, s *subject, over protocol, l load.Load, len
 	}
 	calls, err := parseCalls(text)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	for name := range calls {
 		calls[name] /= float64(out.Requests)
@@ -49,7 +49,8 @@ func countCalls(ctx context.Context, s *subject, over protocol, l load.Load, len
 	return calls, nil
 }
 
-// errNoTrace is that strace is not there or may not look at a process.
+// errNoTrace is that strace is not there, may not look at a process, or has
+// seen nothing of it. It is noted, and no failure.
 var errNoTrace = errors.New("system calls are not counted")
 
 // traced counts the system calls of a process while run runs, and returns what
@@ -92,7 +93,7 @@ func parseCalls(text string) (map[string]float64, error) {
 		}
 	}
 	if len(calls) == 0 {
-		return nil, fmt.Errorf("strace has counted nothing; it printed:\n%s", text)
+		return nil, fmt.Errorf("%w: strace has seen none; it printed %q", errNoTrace, text)
 	}
 	return calls, nil
 }

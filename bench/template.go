@@ -16,6 +16,7 @@ import (
 //
 //	{listen}   {server1}   {server2}    the Redis side
 //	{mclisten} {mcserver1} {mcserver2}  the memcached side
+//	{spare}                             one more free address, for statistics
 //	{fds}                               how many files a process may open
 //	{config:FILE}                       a copy of FILE in which the names are filled in, too
 //
@@ -78,14 +79,14 @@ func fillTemplate(command string, names map[string]string) (filled, error) {
 // launchTemplate starts the proxy of a template.
 func (b *bed) launchTemplate(command string) (*running, error) {
 	r := &running{}
-	addrs, err := r.ports(2)
+	addrs, err := r.ports(3)
 	if err != nil {
 		return r.started(nil, err)
 	}
 	names := map[string]string{"fds": fmt.Sprint(fileLimit())}
 	for name, addr := range map[string]string{
 		"listen": addrs[0], "server1": b.redis[0].Addr(), "server2": b.redis[1].Addr(),
-		"mclisten": addrs[1], "mcserver1": b.memcached[0].Addr(), "mcserver2": b.memcached[1].Addr(),
+		"spare": addrs[2], "mclisten": addrs[1], "mcserver1": b.memcached[0].Addr(), "mcserver2": b.memcached[1].Addr(),
 	} {
 		_, port, err := net.SplitHostPort(addr)
 		if err != nil {
