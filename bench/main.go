@@ -33,6 +33,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -171,20 +172,30 @@ func (opts options) report(ctx context.Context, progress io.Writer) (report, err
 	if len(shapes) == 0 {
 		return report{}, fmt.Errorf("-only matches none of the shapes %s", strings.Join(shapeIDs(), ", "))
 	}
+	rep := report{
+		date: time.Now().UTC().Truncate(time.Second), machine: machine(), rounds: opts.rounds, length: opts.length, short: opts.short,
+		subjects: opts.subjects,
+	}
+	disturbed := watchOut(runtime.NumCPU())
+	err := rep.measure(ctx, opts, shapes, progress)
+	if note := disturbed(); note != "" {
+		rep.notes = append(rep.notes, note)
+	}
+	return rep, err
+}
+
+// measure starts all processes, takes all samples, and ends the processes.
+func (rep *report) measure(ctx context.Context, opts options, shapes []shape, progress io.Writer) error {
 	bed, err := newBed(ctx, opts)
 	if err != nil {
-		return report{}, err
+		return err
 	}
 	defer bed.close()
 	if _, err := exec.LookPath("strace"); err != nil && opts.calls {
 		opts.calls = false
 		bed.note("%v: strace is not installed; apt-get install strace", errNoTrace)
 	}
-	rep := report{
-		date: time.Now().UTC().Truncate(time.Second), machine: machine(), rounds: opts.rounds, length: opts.length, short: opts.short,
-		subjects: opts.subjects, versions: bed.versions,
-	}
 	rep.results, err = measureAll(ctx, opts, bed, shapes, progress)
-	rep.notes = bed.notes
-	return rep, err
+	rep.versions, rep.notes = bed.versions, bed.notes
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"nutmeg/bench/load"
@@ -34,7 +35,7 @@ func openShapes(short bool) []shape {
 		return func(b *bed) float64 { return b.capacity * percent / 100 }
 	}
 	return []shape{
-		openShape("open-20000", k, "20,000 GETs of 64 B a second", fixed(20_000)),
+		openShape("open-20000", k, "GET 64 B at 20,000 a second", fixed(20_000)),
 		openShape("open-10", k, "GET 64 B at 10 % of nutcracker's capacity", part(10)),
 		openShape("open-50", k, "GET 64 B at 50 % of nutcracker's capacity", part(50)),
 		openShape("open-80", k, "GET 64 B at 80 % of nutcracker's capacity", part(80)),
@@ -60,11 +61,18 @@ func openShape(id string, k keyspace, title string, rate func(*bed) float64) sha
 				}
 				perSecond = rate(b)
 			}
-			*title += fmt.Sprintf(": %.0f a second, 50 clients, at random times", perSecond)
+			if !strings.HasSuffix(*title, "a second") {
+				*title += fmt.Sprintf(": %.0f a second", perSecond)
+			}
 			return nil
 		},
 		measure: func(ctx context.Context, _ *bed, s *subject, length time.Duration) ([]float64, error) {
 			return sampleOpen(ctx, s, l, perSecond, 3*length)
+		},
+		calls: func(ctx context.Context, s *subject, length time.Duration) (map[string]float64, error) {
+			return countCalls(ctx, s, overRedis, l, length, func(session *load.Session, ctx context.Context, length time.Duration) (load.Outcome, error) {
+				return session.Open(ctx, perSecond, length)
+			})
 		},
 	}
 }

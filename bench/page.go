@@ -64,15 +64,15 @@ func (rep report) figures(name string, pictures map[string]string) string {
 	}
 	b.WriteString("\n### CPU a request\n")
 	picture("cpu", "CPU a request relative to nutcracker")
-	b.WriteString("\nMicroseconds, and in brackets the ratio to nutcracker:\n\n" + rep.byShape(loadColumns, false, func(r result, subject string) string {
+	b.WriteString("\nMicroseconds, and in brackets the ratio to nutcracker:\n\n" + rep.byShape(isClosed, false, func(r result, subject string) string {
 		return withRatio(r, subject, colCPU, 2)
 	}))
 	b.WriteString("\n### Throughput and p99 of closed loops\n\nRequests a second / p99 in milliseconds:\n\n")
-	b.WriteString(rep.byShape(loadColumns, true, func(r result, subject string) string {
+	b.WriteString(rep.byShape(isClosed, true, func(r result, subject string) string {
 		return number(r.median(subject, colRate), 0) + " / " + number(r.median(subject, colP99), 2)
 	}))
 	b.WriteString("\n### System calls a request\n\nCounted under strace, which makes batches larger than they are without it:\n\n")
-	b.WriteString(rep.byShape(loadColumns, false, func(r result, subject string) string {
+	b.WriteString(rep.byShape(isTraced, false, func(r result, subject string) string {
 		if calls := r.calls[subject]; calls != nil {
 			return number(sumOf(calls), 2)
 		}
@@ -80,9 +80,11 @@ func (rep report) figures(name string, pictures map[string]string) string {
 	}))
 	b.WriteString("\n### Latency at fixed rates\n")
 	picture("latency", "latency at fixed rates")
-	b.WriteString("\np50 / p99 / p99.9 in milliseconds:\n\n" + rep.byShape(openColumns, true, func(r result, subject string) string {
+	b.WriteString("\np50 / p99 / p99.9 in milliseconds:\n\n" + rep.byShape(isOpen, true, func(r result, subject string) string {
 		return number(r.median(subject, colP50), 2) + " / " + number(r.median(subject, colP99), 2) + " / " + number(r.median(subject, colP999), 2)
 	}))
+	b.WriteString("\nCPU a request at these rates, in microseconds, and in brackets the ratio to nutcracker:\n\n")
+	b.WriteString(rep.byShape(isOpen, false, func(r result, subject string) string { return withRatio(r, subject, colCPU, 2) }))
 	b.WriteString("\n### Memory\n\n" + rep.memoryTable())
 	if text := boundsText(rep.results); text != "" {
 		b.WriteString("\n### Bounds\n\n```" + text + "```\n")
@@ -99,13 +101,17 @@ func withRatio(r result, subject, column string, decimals int) string {
 	return text
 }
 
-// byShape is a table with a row for each shape that has the given columns, and
-// a column for each subject; the direct one can be left out.
-func (rep report) byShape(columns []column, withDirect bool, cell func(r result, subject string) string) string {
+func isClosed(r result) bool { return slices.Equal(r.shape.columns, loadColumns) }
+func isOpen(r result) bool   { return slices.Equal(r.shape.columns, openColumns) }
+func isTraced(r result) bool { return len(r.calls) > 0 }
+
+// byShape is a table with a row for each shape that fits, and a column for each
+// subject; the direct one can be left out.
+func (rep report) byShape(fits func(r result) bool, withDirect bool, cell func(r result, subject string) string) string {
 	subjects := slices.DeleteFunc(slices.Clone(rep.subjects), func(name string) bool { return name == direct && !withDirect })
 	rows := [][]string{append([]string{"load"}, subjects...)}
 	for _, r := range rep.results {
-		if !slices.Equal(r.shape.columns, columns) {
+		if !fits(r) {
 			continue
 		}
 		row := []string{r.shape.title}
@@ -125,7 +131,7 @@ func (rep report) byShape(columns []column, withDirect bool, cell func(r result,
 func (rep report) memoryTable() string {
 	rows := [][]string{append([]string{"what"}, rep.subjects...)}
 	for _, r := range rep.results {
-		if slices.Equal(r.shape.columns, loadColumns) || slices.Equal(r.shape.columns, openColumns) {
+		if isClosed(r) || isOpen(r) {
 			continue
 		}
 		for _, c := range r.shape.columns {
@@ -217,12 +223,12 @@ func (rep report) cpuPicture() string {
 func (rep report) latencyPicture() string {
 	ranges := chart.Ranges{
 		Title:    "Latency at fixed rates",
-		Subtitle: "Further left is better. GET 64 B; p50, p99 (the large dot) and p99.9, counted from the time\nat which a request was due. The floor has no servers, \"no proxy\" has one.",
+		Subtitle: "Further left is better. GET 64 B from 50 clients; p50, p99 (the large dot) and p99.9, counted\nfrom the time at which a request was due. The floor has no servers, \"no proxy\" has one.",
 		Axis:     "milliseconds (logarithmic)",
 	}
 	var shown []result
 	for _, r := range rep.results {
-		if slices.Equal(r.shape.columns, openColumns) {
+		if isOpen(r) {
 			shown = append(shown, r)
 			name, _, _ := strings.Cut(r.shape.title, ":")
 			ranges.Groups = append(ranges.Groups, strings.TrimPrefix(strings.Replace(name, "nutcracker's ", "", 1), "GET 64 B "))

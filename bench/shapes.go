@@ -179,7 +179,7 @@ func (r row) shape() shape {
 			return sampleClosed(ctx, s, r.over, l, length)
 		},
 		calls: func(ctx context.Context, s *subject, length time.Duration) (map[string]float64, error) {
-			return countCalls(ctx, s, r.over, l, length)
+			return countCalls(ctx, s, r.over, l, length, (*load.Session).Closed)
 		},
 	}
 }

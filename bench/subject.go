@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"nutmeg/internal/testkit"
 )
@@ -80,13 +81,29 @@ func (s *subject) close() {
 	}
 }
 
-// usage returns the CPU that the subject's process has used; an error if it
-// has none.
+// usage returns the CPU that the subject's process has used, once it has come
+// to rest: the kernel brings the account of a running thread up to date when
+// the thread waits, or every few milliseconds. It is an error if there is no
+// process.
 func (s *subject) usage() (usage, error) {
 	if s.proxy == nil {
 		return usage{}, errors.ErrUnsupported
 	}
-	return usageOf(s.proxy.PID())
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	last, err := usageOf(s.proxy.PID())
+	for range 5 {
+		if err != nil {
+			return last, err
+		}
+		<-tick.C
+		var now usage
+		if now, err = usageOf(s.proxy.PID()); now.total == last.total {
+			return now, err
+		}
+		last = now
+	}
+	return last, err
 }
 
 // errMissing is a program that is not there: its subject is left out.

@@ -18,11 +18,14 @@ import (
 	"nutmeg/bench/load"
 )
 
+// drive is the load that counts: a closed loop, or an open one.
+type drive func(*load.Session, context.Context, time.Duration) (load.Outcome, error)
+
 // countCalls returns how many system calls of each name a request takes, as
 // strace counts them of a subject that has just been started. Under strace the
 // subject is slower than its clients, so that more comes at once than
 // otherwise: good for comparing subjects, not for the calls of a real load.
-func countCalls(ctx context.Context, s *subject, over protocol, l load.Load, length time.Duration) (map[string]float64, error) {
+func countCalls(ctx context.Context, s *subject, over protocol, l load.Load, length time.Duration, drive drive) (map[string]float64, error) {
 	session, err := dialSession(ctx, s, over, l)
 	if err != nil {
 		return nil, err
@@ -33,7 +36,7 @@ func countCalls(ctx context.Context, s *subject, over protocol, l load.Load, len
 	}
 	var out load.Outcome
 	text, err := traced(ctx, s.proxy.PID(), func() (err error) {
-		out, err = session.Closed(ctx, length)
+		out, err = drive(session, ctx, length)
 		return err
 	})
 	if err != nil {

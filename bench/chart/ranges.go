@@ -45,9 +45,12 @@ func (r Ranges) SVG() string {
 	groupHeight := float64(len(r.Series)*rangeHeight + rangeGroupGap)
 	top := c.y
 	bottom := top + float64(len(r.Groups))*groupHeight
-	for _, tick := range decades(least, most) {
+	steps := decades(least, most)
+	for _, tick := range steps {
 		c.line(at(tick), top, at(tick), bottom, 1, grid)
-		c.text(at(tick), bottom+16, middle, 12, pale, short(tick))
+		if len(steps) <= roomForSteps || isPower(tick) {
+			c.text(at(tick), bottom+16, middle, 12, pale, short(tick))
+		}
 	}
 	c.text(labelWidth+plotWidth/2, bottom+36, middle, 12.5, ink, r.Axis)
 	for i, name := range r.Groups {
@@ -72,6 +75,15 @@ func (r Ranges) group(c *canvas, i int, y float64, at func(float64) float64) {
 		}
 		y += rangeHeight
 	}
+}
+
+// roomForSteps is how many numbers fit under the axis; if there are more, only
+// the powers of ten are written.
+const roomForSteps = 12
+
+func isPower(x float64) bool {
+	log := math.Log10(x)
+	return math.Abs(log-math.Round(log)) < 0.01
 }
 
 // known also keeps NaN out: every comparison with it is false.
