@@ -82,9 +82,9 @@ func (s *subject) close() {
 }
 
 // usage returns the CPU that the subject's process has used, once it has come
-// to rest: the kernel brings the account of a running thread up to date when
-// the thread waits, or every few milliseconds. It is an error if there is no
-// process.
+// to rest: the kernel brings the account of a thread up to date when the thread
+// stops running, else only at its next tick, up to 4 ms later. It is an error
+// if there is no process.
 func (s *subject) usage() (usage, error) {
 	if s.proxy == nil {
 		return usage{}, errors.ErrUnsupported
@@ -92,16 +92,14 @@ func (s *subject) usage() (usage, error) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	last, err := usageOf(s.proxy.PID())
-	for range 5 {
-		if err != nil {
-			return last, err
-		}
+	for still, tries := 0, 0; err == nil && still < 5 && tries < 30; tries++ {
 		<-tick.C
-		var now usage
-		if now, err = usageOf(s.proxy.PID()); now.total == last.total {
-			return now, err
+		before := last.total
+		if last, err = usageOf(s.proxy.PID()); last.total == before {
+			still++
+		} else {
+			still = 0
 		}
-		last = now
 	}
 	return last, err
 }

@@ -46,6 +46,9 @@ func countCalls(ctx context.Context, s *subject, over protocol, l load.Load, len
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
+	if out.Requests == 0 {
+		return nil, fmt.Errorf("%w: no request was sent to %s in %v", errNoTrace, s.name, length)
+	}
 	for name := range calls {
 		calls[name] /= float64(out.Requests)
 	}

@@ -108,6 +108,13 @@ func TestClosedLoopEndsInTime(t *testing.T) {
 	}
 }
 
+func TestClosedLoopSendsInNoTime(t *testing.T) {
+	s := session(t, server(t, 4, echo), Load{Clients: 3, Pipeline: 4, Exchanges: echoes(10), Order: Zipf(10)})
+	if out, err := s.Closed(t.Context(), 0); err != nil || out.Requests < 4 {
+		t.Errorf("%d requests, error %v; want 4 at least", out.Requests, err)
+	}
+}
+
 func TestOpenLoopKeepsItsRate(t *testing.T) {
 	s := session(t, server(t, 4, echo), Load{Clients: 3, Pipeline: 1, Exchanges: echoes(10), Order: Uniform(10)})
 	out, err := s.Open(t.Context(), 2000, 250*time.Millisecond)

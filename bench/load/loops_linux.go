@@ -8,10 +8,14 @@ import (
 )
 
 // Closed loads for the given time: each client sends its next requests when it
-// has all responses to the last ones. It ends when the last one is answered.
+// has all responses to the last ones. It ends when the last one is answered. At
+// least one client sends, however short the time and busy the machine.
 func (s *Session) Closed(ctx context.Context, length time.Duration) (Outcome, error) {
-	end := s.now() + int64(length)
+	var end int64
 	return s.closed(ctx, func(now int64) int {
+		if end == 0 {
+			end = now + max(1, int64(length))
+		}
 		if now >= end {
 			return 0
 		}
