@@ -231,7 +231,7 @@ func (rep report) latencyPicture() string {
 		if isOpen(r) {
 			shown = append(shown, r)
 			name, _, _ := strings.Cut(r.shape.title, ":")
-			ranges.Groups = append(ranges.Groups, strings.TrimPrefix(strings.Replace(name, "nutcracker's ", "", 1), "GET 64 B "))
+			ranges.Groups = append(ranges.Groups, strings.TrimPrefix(name, "GET 64 B "))
 		}
 	}
 	for _, subject := range rep.subjects {
