@@ -204,9 +204,9 @@ func openSystems(workers int) ([]evloop.Outside, error) {
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	// With places to spare Go's scheduler moves a busy worker to another thread each time that it interrupts it, a hundred
-	// times a second. All other goroutines have little to do; they run while a worker waits, or at such an interruption.
-	runtime.GOMAXPROCS(workers)
+	// A worker keeps its place in Go's scheduler while it waits. All other goroutines have little to do, and the place to
+	// spare for it.
+	runtime.GOMAXPROCS(workers + 1)
 	outsides := make([]evloop.Outside, workers)
 	for i := range outsides {
 		var err error
