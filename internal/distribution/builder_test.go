@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -43,7 +44,7 @@ func TestBuilderBuildsWhatNewDoes(t *testing.T) {
 
 // The largest of those that are left leaves, again and again: each time, the
 // next has half of the continuum and needs more points than ever.
-func TestStockIsBounded(t *testing.T) {
+func TestBuilderWhenSharesChange(t *testing.T) {
 	const count = 16
 	var weights []int
 	for i := range count {
@@ -53,17 +54,62 @@ func TestStockIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		live := slices.Repeat([]bool{true}, count)
-		for i := count - 1; i > 0; i-- {
-			checkBuild(t, b, live)
-			live[i] = false
-		}
+	live := slices.Repeat([]bool{true}, count)
+	for i := count - 1; i > 0; i-- {
+		checkBuild(t, b, live)
+		live[i] = false
 	}
 }
 
-// checkBuild compares the continuum of the live with New's, and looks at the
-// stock.
+// Whatever weights servers have and whoever is live, with names that collide,
+// the part is what a continuum of its own would be.
+func FuzzBuilder(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4}, uint64(5))
+	f.Add(slices.Repeat([]byte{1}, 48), uint64(1<<47))
+	f.Fuzz(func(t *testing.T, weights []byte, dead uint64) {
+		weights = weights[:min(len(weights), 64)]
+		servers, live, any := make([]Server, len(weights)), make([]bool, len(weights)), false
+		for i, weight := range weights {
+			servers[i] = Server{Name: fmt.Sprint("s", i%50), Weight: 1 + int(weight)}
+			live[i] = dead>>i&1 == 0
+			any = any || live[i]
+		}
+		b, err := NewBuilder("ketama", servers)
+		if err == nil && any {
+			checkBuild(t, b, live)
+		}
+	})
+}
+
+// Nothing is built before it is needed, and then once.
+func TestBuilderBuildsTheWholeOnce(t *testing.T) {
+	b, err := NewBuilder("ketama", named(slices.Repeat([]int{1}, 100)...))
+	if err != nil || b.whole != nil {
+		t.Fatalf("built early, %v", err)
+	}
+	var group sync.WaitGroup
+	wholes := make([]Distribution, 8)
+	for i := range wholes {
+		group.Go(func() {
+			b.Locate(uint32(i) << 29)
+			wholes[i] = b.Whole()
+		})
+	}
+	group.Wait()
+	for _, whole := range wholes {
+		if whole != wholes[0] {
+			t.Error("built twice")
+		}
+	}
+	if again, err := b.Build(nil); err != nil || again != wholes[0] {
+		t.Errorf("all of the servers: another distribution, %v", err)
+	}
+	if want := mustNew(t, "ketama", b.servers, nil); b.Locate(1<<31) != want.Locate(1<<31) {
+		t.Error("another owner than without a builder")
+	}
+}
+
+// checkBuild compares the continuum of the live with New's.
 func checkBuild(t *testing.T, b *Builder, live []bool) {
 	t.Helper()
 	got, err := b.Build(live)
@@ -73,13 +119,6 @@ func checkBuild(t *testing.T, b *Builder, live []bool) {
 	want := newKetama(members(b.servers, live))
 	if k := got.(*ketama); k.shift != want.shift || !slices.Equal(k.points, want.points) || !slices.Equal(k.starts, want.starts) {
 		t.Fatalf("live %v: another continuum", live)
-	}
-	points := b.stock.points
-	if limit := 2 * pointsPerServer * len(b.servers); len(points) > limit {
-		t.Fatalf("the stock holds %d points, want %d at most", len(points), limit)
-	}
-	if once := slices.Compact(slices.Clone(points)); len(once) != len(points) {
-		t.Fatalf("the stock holds %d points twice", len(points)-len(once))
 	}
 }
 
@@ -127,14 +166,15 @@ func TestBuilderRefuses(t *testing.T) {
 }
 
 func BenchmarkBuild(b *testing.B) {
-	for _, count := range []int{3, 100, 1000} {
+	for _, count := range []int{1, 2, 10, 100, 1000, 5000} {
 		b.Run(fmt.Sprintf("ketama/servers=%d", count), func(b *testing.B) {
 			builder, err := NewBuilder("ketama", named(slices.Repeat([]int{1}, count)...))
 			if err != nil {
 				b.Fatal(err)
 			}
 			live := slices.Repeat([]bool{true}, count)
-			live[1] = false
+			live[count/2] = count == 1
+			builder.Whole()
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := builder.Build(live); err != nil {

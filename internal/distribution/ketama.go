@@ -2,7 +2,6 @@ package distribution
 
 import (
 	"math"
-	"math/bits"
 	"slices"
 )
 
@@ -25,36 +24,40 @@ type ketama struct {
 
 func newKetama(live []member) *ketama { return connect(live, continuumPoints(live)) }
 
-// connect makes the continuum of live out of its points as continuumPoints
-// returns them, which it uses up.
+// connect makes the continuum of live out of its points, which are ascending.
+// It keeps the slice.
 func connect(live []member, points []point) *ketama {
-	points = compact(points)
 	if len(points) == 0 { // no share large enough: cannot be, but must not crash
 		points = append(points, makePoint(0, live[0].index))
 	}
 	return indexPoints(points)
 }
 
-// indexPoints builds the look-up structure over points, which are ascending,
-// have distinct values and are at least one. It keeps the slice.
+// indexPoints builds the look-up structure over points, which are ascending and
+// at least one. Of points of equal value the first one decides. It keeps the
+// slice.
 func indexPoints(points []point) *ketama {
-	width := max(1, bits.Len(uint(len(points)-1)))
-	k := &ketama{
-		starts: make([]uint32, 0, 1<<width+1),
-		shift:  uint8(32 - width),
-	}
+	width := bucketBits(len(points))
+	k := &ketama{starts: make([]uint32, 1<<width+1), shift: uint8(32 - width)}
+	next := uint32(0) // bucket
 	for i, p := range points {
-		for uint32(len(k.starts)) <= p.value()>>k.shift {
-			k.starts = append(k.starts, uint32(i))
+		for bucket := p.value() >> k.shift; next <= bucket; next++ {
+			k.starts[next] = uint32(i)
 		}
 	}
-	for len(k.starts) < 1<<width+1 {
-		k.starts = append(k.starts, uint32(len(points)))
+	for ; next < uint32(len(k.starts)); next++ {
+		k.starts[next] = uint32(len(points))
 	}
 	sentinel := makePoint(math.MaxUint32, points[0].owner())
-	k.points = slices.Concat(points, slices.Repeat([]point{sentinel}, window))
+	for range window {
+		points = append(points, sentinel)
+	}
+	k.points = points
 	return k
 }
+
+// all returns the points without the sentinel.
+func (k *ketama) all() []point { return k.points[:len(k.points)-window] }
 
 // Locate costs a look into each of two arrays, or O(log points) in a bucket
 // that is unusually full.

@@ -1,7 +1,6 @@
 package distribution
 
 import (
-	"cmp"
 	"crypto/md5"
 	"encoding/binary"
 	"fmt"
@@ -122,25 +121,6 @@ func TestEqualWeightsLosePointsToRounding(t *testing.T) {
 	}
 }
 
-func TestPointsSortStably(t *testing.T) {
-	var points []point
-	for i := range uint32(5000) {
-		value := i * 0x9e3779b9
-		if i%3 == 0 {
-			value = value % 7 << 29 // many equal ones
-		}
-		points = append(points, makePoint(value, 5000-i))
-	}
-	want := slices.Clone(points)
-	slices.SortStableFunc(want, func(a, b point) int { return cmp.Compare(a.value(), b.value()) })
-	if got := sortByValue(points); !slices.Equal(got, want) {
-		t.Error("points are not in the order of a stable sort by value")
-	}
-	if got := sortByValue(nil); len(got) != 0 {
-		t.Errorf("sorting no points yields %d", len(got))
-	}
-}
-
 func TestLongNamesAreCut(t *testing.T) {
 	long := strings.Repeat("x", maxPointName)
 	for _, size := range []int{maxPointName - 3, maxPointName - 2, maxPointName - 1, maxPointName} {
@@ -207,7 +187,7 @@ func checkIndexed(t *testing.T, points []point, hashes ...uint32) {
 	for _, p := range points {
 		hashes = append(hashes, p.value()-1, p.value(), p.value()+1)
 	}
-	k := indexPoints(compact(slices.Clone(points)))
+	k := indexPoints(slices.Clone(points))
 	for _, hash := range hashes {
 		if got := k.Locate(hash); got != want.Locate(hash) {
 			t.Fatalf("%d points: Locate(%#x) = %d, want %d", len(points), hash, got, want.Locate(hash))
@@ -259,7 +239,7 @@ func FuzzLocate(f *testing.F) {
 }
 
 func BenchmarkLocate(b *testing.B) {
-	for _, count := range []int{3, 100, 1000} {
+	for _, count := range []int{1, 2, 10, 100, 1000, 5000} {
 		servers := named(slices.Repeat([]int{1}, count)...)
 		points := continuumPoints(members(servers, nil))
 		for _, d := range []struct {
@@ -283,7 +263,7 @@ func BenchmarkLocate(b *testing.B) {
 }
 
 func BenchmarkNew(b *testing.B) {
-	for _, count := range []int{3, 100, 1000} {
+	for _, count := range []int{1, 2, 10, 100, 1000, 5000} {
 		servers := named(slices.Repeat([]int{1}, count)...)
 		b.Run(fmt.Sprintf("ketama/servers=%d", count), func(b *testing.B) {
 			b.ReportAllocs()

@@ -3,6 +3,8 @@ package distribution
 import (
 	"crypto/md5"
 	"encoding/binary"
+	"math/bits"
+	"slices"
 	"strconv"
 )
 
@@ -43,18 +45,48 @@ func digests(weight int, total uint64, live int) int {
 // share always has some: it is at least the average.
 // Algorithm: libketama (2007) as in twemproxy's hashkit/nc_ketama.c.
 func continuumPoints(live []member) []point {
-	total := totalWeight(live)
-	points := make([]point, 0, len(live)*pointsPerServer)
+	total, count := totalWeight(live), 0
+	for _, m := range live {
+		count += digests(m.Weight, total, len(live)) * pointsPerDigest
+	}
+	points := make([]point, 0, count)
 	for _, m := range live {
 		points = appendPoints(points, m, 0, digests(m.Weight, total, len(live)))
 	}
-	return sortByValue(points)
+	return sortPoints(points)
 }
 
 // appendPoints appends the points of a server's digests from first up to but
-// not including end, those of one digest beside each other.
+// not including end.
 func appendPoints(points []point, m member, first, end int) []point {
-	name := append(append(make([]byte, 0, 64), m.Name...), '-')
+	if len(m.Name)+len("-")+len(strconv.Itoa(end)) > maxBlockText {
+		return appendPointsOfLong(points, m, first, end)
+	}
+	var one, two block
+	prefix := copy(one[:], m.Name)
+	one[prefix] = '-'
+	prefix++
+	two = one
+	for j := first; j < end; j += 2 {
+		one.end(len(strconv.AppendInt(one[:prefix], int64(j), 10)))
+		two.end(len(strconv.AppendInt(two[:prefix], int64(j+1), 10)))
+		p, q := digestPair(&one, &two)
+		for _, value := range p {
+			points = append(points, makePoint(value, m.index))
+		}
+		if j+1 == end {
+			break
+		}
+		for _, value := range q {
+			points = append(points, makePoint(value, m.index))
+		}
+	}
+	return points
+}
+
+// appendPointsOfLong is appendPoints for names that need more than one block.
+func appendPointsOfLong(points []point, m member, first, end int) []point {
+	name := append([]byte(m.Name), '-')
 	prefix := len(name)
 	for j := first; j < end; j++ {
 		name = strconv.AppendInt(name[:prefix], int64(j), 10)
@@ -66,49 +98,60 @@ func appendPoints(points []point, m member, first, end int) []point {
 	return points
 }
 
-// sortByValue orders points by value and leaves equal values in their order. It
-// returns the result and uses up its argument.
+// bucketBits is how many upper bits of a value name one of at least so many
+// buckets, at most 2^31.
+func bucketBits(count int) int { return max(1, bits.Len(uint(max(count, 1)-1))) }
+
+// crowded is from how many points on a bucket is sorted by itself.
+const crowded = 16
+
+// sortPoints puts points in ascending order: by value, equal values by owner.
+// It returns the result and uses up its argument.
 //
-// An ejection rebuilds the continuum on a worker's time, hence a radix sort:
-// three passes of 11 bits, linear in the number of points.
-func sortByValue(points []point) []point {
-	const width = 11
-	other := make([]point, len(points))
-	for shift := 32; shift < 64; shift += width {
-		digit := func(p point) uint { return uint(p>>shift) % (1 << width) }
-		var next [1 << width]int // where the next point with a digit goes
-		for _, p := range points {
-			next[digit(p)]++
-		}
-		start := 0
-		for i, count := range next {
-			next[i] = start
-			start += count
-		}
-		for _, p := range points {
-			d := digit(p)
-			other[next[d]] = p
-			next[d]++
-		}
-		points, other = other, points
+// An ejection rebuilds the continuum on a worker's time, hence no comparison
+// sort: values are spread by MD5, so dealing them out to as many buckets as
+// there are points leaves less than one to a bucket, and hardly anything to do.
+func sortPoints(points []point) []point {
+	shift := 64 - bucketBits(len(points))
+	next := make([]uint32, 1<<(64-shift)+1) // where the next point of a bucket goes, of the one before
+	for _, p := range points {
+		next[p>>shift+1]++
 	}
-	return points
+	start := uint32(0)
+	for i, count := range next {
+		start += count
+		next[i] = start
+	}
+	dealt := make([]point, len(points), len(points)+window)
+	for _, p := range points {
+		bucket := p >> shift
+		dealt[next[bucket]] = p
+		next[bucket]++
+	}
+	sortWithin(dealt, next, shift)
+	return dealt
 }
 
-// compact drops the points that decide nothing: all but the first of equal
-// values, and a point that the next one follows with the same owner.
-// It works in place and keeps the order.
-func compact(points []point) []point {
-	kept := points[:0]
-	for _, p := range points {
-		last := len(kept) - 1
-		switch {
-		case last >= 0 && kept[last].value() == p.value():
-		case last >= 0 && kept[last].owner() == p.owner():
-			kept[last] = p
-		default:
-			kept = append(kept, p)
+// sortWithin sorts points that are in the order of their buckets already.
+// Ends has the first point after each bucket.
+func sortWithin(points []point, ends []uint32, shift int) {
+	for i := 1; i < len(points); i++ {
+		p := points[i]
+		if points[i-1] <= p {
+			continue
 		}
+		if bucket := p >> shift; i >= crowded && points[i-crowded]>>shift == bucket {
+			start := uint32(0)
+			if bucket > 0 {
+				start = ends[bucket-1]
+			}
+			slices.Sort(points[start:ends[bucket]])
+			continue
+		}
+		at := i
+		for ; at > 0 && points[at-1] > p; at-- {
+			points[at] = points[at-1]
+		}
+		points[at] = p
 	}
-	return kept
 }
