@@ -143,6 +143,7 @@ func (d *daemonProcess) open(conf *config.Config) (err error) {
 		d.proxy.Close()
 		return err
 	}
+	d.prepare(len(outsides))
 	hostname, err := os.Hostname()
 	if err != nil {
 		hostname = "unknown"
@@ -167,6 +168,23 @@ func (d *daemonProcess) listen() (err error) {
 		return d.writePID() // now that nothing can fail any more
 	}
 	return nil
+}
+
+// prepare builds what requests would have to wait for, on all processors. Clients can connect already; only after another
+// process, which serves them as long, is it done first.
+func (d *daemonProcess) prepare(workers int) {
+	prepared := make(chan struct{})
+	d.proxy.Prepare(func() {
+		// With places to spare Go's scheduler moves a busy worker to another thread each time that it interrupts it, a
+		// hundred times a second. From now on all other goroutines have little to do; they run while a worker waits, or at
+		// such an interruption.
+		runtime.GOMAXPROCS(workers)
+		close(prepared)
+		debug.FreeOSMemory() // what reading the configuration took
+	})
+	if d.options.Predecessor != nil {
+		<-prepared
+	}
 }
 
 // writePID writes the pid file, if there is to be one.
@@ -204,9 +222,6 @@ func openSystems(workers int) ([]evloop.Outside, error) {
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	// With places to spare Go's scheduler moves a busy worker to another thread each time that it interrupts it, a hundred
-	// times a second. All other goroutines have little to do; they run while a worker waits, or at such an interruption.
-	runtime.GOMAXPROCS(workers)
 	outsides := make([]evloop.Outside, workers)
 	for i := range outsides {
 		var err error

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"nutmeg/internal/config"
@@ -35,7 +37,7 @@ type census struct {
 	scripts scriptCache
 }
 
-// newGeneration builds what conf describes. That takes a while if there are many servers, so workers should not do it.
+// newGeneration is what conf describes, not prepared yet.
 func newGeneration(conf *config.Config, seed uint64, log *slog.Logger) (*generation, error) {
 	g := &generation{conf: conf}
 	for i := range conf.Pools {
@@ -51,6 +53,21 @@ func newGeneration(conf *config.Config, seed uint64, log *slog.Logger) (*generat
 		g.pools = append(g.pools, sp)
 	}
 	return g, nil
+}
+
+// prepare builds what takes a while if there are many servers, the pools' distributions, on as many goroutines as may run at
+// a time. Without it each pool does so when it is first asked, on a worker's time. Any goroutine may call it.
+func (g *generation) prepare() {
+	var group sync.WaitGroup
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), len(g.pools)) {
+		group.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(g.pools)); i = next.Add(1) - 1 {
+				g.pools[i].health.Prepare()
+			}
+		})
+	}
+	group.Wait()
 }
 
 // follow takes over what goes on of the generation before: who is connected, and the health of servers.
@@ -102,6 +119,9 @@ func (p *Proxy) Apply(conf *config.Config) error {
 func (p *Proxy) Change(conf *config.Config, done func(error)) {
 	first := p.workers[0]
 	next, err := newGeneration(conf, p.seeds.Uint64(), p.log)
+	if err == nil {
+		next.prepare()
+	}
 	first.loop.Post(func() {
 		if err == nil && first.departure != nil {
 			err = errLeaving

@@ -84,6 +84,16 @@ func (p *Proxy) Listen(inherited func(config.Address) evloop.Socket) error {
 	return nil
 }
 
+// Prepare begins to build what requests would otherwise have to wait for, on goroutines of its own, and calls done when that
+// is finished. It is called before Run, if at all; clients may come meanwhile.
+func (p *Proxy) Prepare(done func()) {
+	g := p.workers[0].generation
+	go func() {
+		g.prepare()
+		done()
+	}()
+}
+
 // Loops are the workers' loops, for who drives them step by step instead of calling Run.
 func (p *Proxy) Loops() []*evloop.Loop {
 	loops := make([]*evloop.Loop, len(p.workers))
