@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,8 +17,9 @@ import (
 // generation is one configuration as all workers share it. It is immutable. A reload makes the next one, and each worker
 // goes over to it between two batches.
 type generation struct {
-	conf  *config.Config
-	pools []sharedPool // in the order of conf
+	conf     *config.Config
+	pools    []sharedPool // in the order of conf
+	hasNames bool         // there are servers with a host name
 }
 
 // sharedPool is what all workers share of a pool in one generation.
@@ -26,6 +28,9 @@ type sharedPool struct {
 	health *pool.Pool
 	census *census
 	rules  *commandRules // of the commands of a Redis pool; nil = none
+
+	cursors cursors
+	same    []int // for each server, its index in the generation before, or -1; nil if the pool is new
 
 	returned func(server, worker int, now int64) // logs that a server is back
 }
@@ -42,7 +47,7 @@ func newGeneration(conf *config.Config, seed uint64, log *slog.Logger) (*generat
 	g := &generation{conf: conf}
 	for i := range conf.Pools {
 		c := &conf.Pools[i]
-		sp := sharedPool{conf: c, census: &census{}, rules: newCommandRules(c.Commands)}
+		sp := sharedPool{conf: c, census: &census{}, rules: newCommandRules(c.Commands), cursors: newCursors(c.Servers)}
 		sp.returned = func(server, _ int, _ int64) {
 			log.Warn("server returned", "pool", c.Name, "server", c.Servers[server].Name)
 		}
@@ -51,6 +56,7 @@ func newGeneration(conf *config.Config, seed uint64, log *slog.Logger) (*generat
 			return nil, fmt.Errorf("pool %s: %w", c.Name, err)
 		}
 		g.pools = append(g.pools, sp)
+		g.hasNames = g.hasNames || slices.ContainsFunc(c.Servers, func(s config.Server) bool { return hasName(&s) })
 	}
 	return g, nil
 }
@@ -72,27 +78,31 @@ func (g *generation) prepare() {
 
 // follow takes over what goes on of the generation before: who is connected, and the health of servers.
 func (g *generation) follow(before *generation, now int64) {
+	olds := make(map[poolKey]*sharedPool, len(before.pools))
+	for i := range before.pools {
+		olds[before.pools[i].key()] = &before.pools[i]
+	}
 	for i := range g.pools {
 		sp := &g.pools[i]
-		old := before.find(sp.conf.Name, sp.conf.Protocol)
+		old := olds[sp.key()]
 		if old == nil {
 			continue
 		}
 		sp.census = old.census
-		for _, server := range sp.health.Inherit(old.health, pool.SameServers(sp.conf, old.conf), now) {
+		sp.same = pool.SameServers(sp.conf, old.conf)
+		for _, server := range sp.health.Inherit(old.health, sp.same, now) {
 			sp.returned(server, 0, now)
 		}
 	}
 }
 
-func (g *generation) find(name string, protocol config.Protocol) *sharedPool {
-	for i := range g.pools {
-		if c := g.pools[i].conf; c.Name == name && c.Protocol == protocol {
-			return &g.pools[i]
-		}
-	}
-	return nil
+// poolKey is what makes pools of two generations the same.
+type poolKey struct {
+	name     string
+	protocol config.Protocol
 }
+
+func (sp *sharedPool) key() poolKey { return poolKey{sp.conf.Name, sp.conf.Protocol} }
 
 var errLeaving = errors.New("the process is about to end, or hands its clients over to another")
 
@@ -181,11 +191,41 @@ func (w *worker) enter(next *generation) {
 		p.change(sp, &counters.Pools[i])
 		w.makeRoom(len(p.servers))
 	}
-	for _, p := range before {
-		p.end()
-	}
+	w.endPools(before)
+	w.shortenDeadlines()
 	w.resolver.schedule()
 	w.limitsChanged()
+}
+
+// endPools lets go of pools that are not in the configuration any more, and of their clients.
+func (w *worker) endPools(ended map[*census]*workerPool) {
+	if len(ended) == 0 {
+		return
+	}
+	for c := w.clients; c != nil; {
+		next := c.next
+		switch {
+		case ended[c.pool.census] == nil:
+		case c.blocked():
+			c.sayGoodbye(false) // nobody knows how long that would take
+		default:
+			c.leave()
+		}
+		c = next
+	}
+	for _, p := range ended {
+		p.end()
+	}
+}
+
+// shortenDeadlines makes the pools' time-outs hold for what is in flight, too. Requests are answered in turn: one without a
+// deadline, or with a far one, would keep all behind it from theirs.
+func (w *worker) shortenDeadlines() {
+	for conn := w.conns; conn != nil; conn = conn.next {
+		if timeout := conn.server.pool.timeout; timeout > 0 {
+			conn.shortenDeadlines(w.loop.Now() + timeout)
+		}
+	}
 }
 
 // makeRoom makes the scratch that is kept by server large enough. It is all zero between requests.
