@@ -55,7 +55,7 @@ func Run(o Options, ready func(error)) (exitCode int) {
 		return 1
 	}
 	defer log.Close()
-	collectEagerly()
+	collect(startGrowth)
 	_ = log.CatchCrashes() // without it a crash is still seen, if not where
 	l := log.Logger()
 	l.Log(context.Background(), logfile.Emerg, fmt.Sprintf("nutmeg-%s built for %s %s started on pid %d",
@@ -180,6 +180,7 @@ func (d *daemonProcess) prepare(workers int) {
 		// such an interruption.
 		runtime.GOMAXPROCS(workers)
 		close(prepared)
+		collect(heapGrowth)
 		debug.FreeOSMemory() // what reading the configuration took
 	})
 	if d.options.Predecessor != nil {
@@ -207,13 +208,19 @@ func (d *daemonProcess) ready(report func(error)) {
 	d.tell(systemd.Ready(fmt.Sprintf("serving %d pools", len(d.conf().Pools))))
 }
 
-// heapGrowth is how much garbage may gather, in percent of what lives, before a collection. Requests make none, clients
-// that come make little, so collections are rare anyway; this says how much memory lies idle between two of them.
-const heapGrowth = 30
+// How much garbage may gather, in percent of what lives, before a collection.
+const (
+	// startGrowth is for the start, which makes much that stays: to look at it again and again would take most of the time.
+	startGrowth = 400
+	// heapGrowth is for afterwards. Requests make no garbage, clients that come make little, so collections are rare anyway;
+	// this says how much memory lies idle between two of them.
+	heapGrowth = 30
+)
 
-func collectEagerly() {
+// collect sets how eagerly garbage is collected, unless whoever starts the process has.
+func collect(growth int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
+		debug.SetGCPercent(growth)
 	}
 }
 
