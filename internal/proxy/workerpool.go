@@ -194,6 +194,7 @@ func (p *workerPool) admit(s evloop.Socket) *client {
 // forget takes a client that has left out of the worker's books.
 func (p *workerPool) forget(c *client) {
 	w := p.worker
+	w.sweep.forget(c)
 	unlink(&w.clients, c)
 	w.count(c, -1)
 	p.stats.ClientConnections--
