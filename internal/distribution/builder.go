@@ -1,6 +1,9 @@
 package distribution
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // Builder builds distributions of one kind over changing parts of the same
 // servers. It is safe for concurrent use.
@@ -26,6 +29,11 @@ func NewBuilder(kind string, servers []Server) (*Builder, error) {
 		return nil, err
 	}
 	return &Builder{kind: kind, servers: servers, all: all}, nil
+}
+
+// Same reports whether what b builds is what o does.
+func (b *Builder) Same(o *Builder) bool {
+	return b == o || b.kind == o.kind && slices.Equal(b.servers, o.servers)
 }
 
 // Whole returns the distribution over all servers. The first call builds it;

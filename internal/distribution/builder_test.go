@@ -139,6 +139,32 @@ func TestBuilderOfOtherKinds(t *testing.T) {
 	}
 }
 
+func TestSameBuilders(t *testing.T) {
+	renamed := named(1, 2, 3)
+	renamed[1].Name = "other"
+	builders := []*Builder{}
+	for _, b := range []struct {
+		kind    string
+		servers []Server
+	}{{"ketama", named(1, 2, 3)}, {"modula", named(1, 2, 3)}, {"ketama", named(1, 2)}, {"ketama", named(1, 2, 4)}, {"ketama", renamed}} {
+		made, err := NewBuilder(b.kind, b.servers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		builders = append(builders, made)
+	}
+	for i, a := range builders {
+		for j, b := range builders {
+			if a.Same(b) != (i == j) {
+				t.Errorf("builders %d and %d: the same is %v", i, j, a.Same(b))
+			}
+		}
+	}
+	if again, err := NewBuilder("ketama", named(1, 2, 3)); err != nil || !again.Same(builders[0]) {
+		t.Errorf("a second one is another, %v", err)
+	}
+}
+
 func TestBuilderRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		kind    string

@@ -30,7 +30,8 @@ type sharedPool struct {
 	rules  *commandRules // of the commands of a Redis pool; nil = none
 
 	cursors cursors
-	same    []int // for each server, its index in the generation before, or -1; nil if the pool is new
+	before  *pool.Pool // of the generation before, until its health has been taken over
+	same    []int      // for each server, its index in the generation before, or -1; nil if the pool is new
 
 	returned func(server, worker int, now int64) // logs that a server is back
 }
@@ -76,8 +77,9 @@ func (g *generation) prepare() {
 	group.Wait()
 }
 
-// follow takes over what goes on of the generation before: who is connected, and the health of servers.
-func (g *generation) follow(before *generation, now int64) {
+// match finds the pools and servers that were there in the generation before, and takes over what was built for them. It takes
+// a while if there are many, so workers should not do it.
+func (g *generation) match(before *generation) {
 	olds := make(map[poolKey]*sharedPool, len(before.pools))
 	for i := range before.pools {
 		olds[before.pools[i].key()] = &before.pools[i]
@@ -88,11 +90,23 @@ func (g *generation) follow(before *generation, now int64) {
 		if old == nil {
 			continue
 		}
-		sp.census = old.census
+		sp.before, sp.census = old.health, old.census
 		sp.same = pool.SameServers(sp.conf, old.conf)
-		for _, server := range sp.health.Inherit(old.health, sp.same, now) {
+		sp.health.Reuse(old.health)
+	}
+}
+
+// follow takes over the health of the servers from the generation that this one was matched with.
+func (g *generation) follow(now int64) {
+	for i := range g.pools {
+		sp := &g.pools[i]
+		if sp.before == nil {
+			continue
+		}
+		for _, server := range sp.health.Inherit(sp.before, sp.same, now) {
 			sp.returned(server, 0, now)
 		}
+		sp.before = nil
 	}
 }
 
@@ -130,6 +144,7 @@ func (p *Proxy) Change(conf *config.Config, done func(error)) {
 	first := p.workers[0]
 	next, err := newGeneration(conf, p.seeds.Uint64(), p.log)
 	if err == nil {
+		next.match(p.current.Load())
 		next.prepare()
 	}
 	first.loop.Post(func() {
@@ -140,12 +155,13 @@ func (p *Proxy) Change(conf *config.Config, done func(error)) {
 			done(err)
 			return
 		}
-		next.follow(first.generation, first.loop.Now())
 		opened, err := p.open(next, nil)
 		if err != nil {
 			done(err)
 			return
 		}
+		next.follow(first.loop.Now())
+		p.current.Store(next)
 		// The first worker is the last to change: it accepts, and what it hands to the others they must know by then.
 		var waiting atomic.Int32
 		waiting.Store(int32(len(p.workers)))
