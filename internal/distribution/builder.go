@@ -64,7 +64,7 @@ func (b *Builder) Build(live []bool) (Distribution, error) {
 		return nil, err
 	}
 	if whole, ok := b.Whole().(*ketama); ok {
-		return connect(members, partOf(whole.all(), b.all, members)), nil
+		return partOf(whole, b.all, members), nil
 	}
 	return New(b.kind, b.servers, live)
 }

@@ -3,6 +3,7 @@ package distribution
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ func builderPools() map[string][]Server {
 		"equal":         named(1, 1, 1, 1, 1),
 		"with rounding": named(slices.Repeat([]int{1}, 26)...),
 		"weighted":      named(1, 2, 3, 4, 50),
+		"many":          named(slices.Repeat([]int{3}, 34)...),
 		"equal points":  twins,
 	}
 }
@@ -109,7 +111,8 @@ func TestBuilderBuildsTheWholeOnce(t *testing.T) {
 	}
 }
 
-// checkBuild compares the continuum of the live with New's.
+// checkBuild compares the continuum of the live with New's: its points, or where
+// they are those of all, the owners at, before and after each of them.
 func checkBuild(t *testing.T, b *Builder, live []bool) {
 	t.Helper()
 	got, err := b.Build(live)
@@ -117,9 +120,62 @@ func checkBuild(t *testing.T, b *Builder, live []bool) {
 		t.Fatal(err)
 	}
 	want := newKetama(members(b.servers, live))
-	if k := got.(*ketama); k.shift != want.shift || !slices.Equal(k.points, want.points) || !slices.Equal(k.starts, want.starts) {
-		t.Fatalf("live %v: another continuum", live)
+	if k, ok := got.(*ketama); ok {
+		if k.shift != want.shift || !slices.Equal(k.points, want.points) || !slices.Equal(k.starts, want.starts) {
+			t.Fatalf("live %v: another continuum", live)
+		}
+		return
 	}
+	check := func(hash uint32) {
+		if owner := got.Locate(hash); owner != want.Locate(hash) {
+			t.Fatalf("live %v: Locate(%#x) = %d, want %d", live, hash, owner, want.Locate(hash))
+		}
+	}
+	check(0)
+	check(1<<32 - 1)
+	for _, p := range got.(*without).whole.all() {
+		check(p.value() - 1)
+		check(p.value())
+		check(p.value() + 1)
+	}
+}
+
+// With few of many servers out the whole continuum is used, and an ejection
+// costs an allocation or two, however many points there are.
+func TestFewServersOutCostNoContinuum(t *testing.T) {
+	const count = 64 // 40 digests each, as for 63 to 56
+	b, err := NewBuilder("ketama", named(slices.Repeat([]int{1}, count)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := slices.Repeat([]bool{true}, count)
+	for out := range count / fewOfAll {
+		live[(out*7+3)%count] = false
+		checkBuild(t, b, live)
+		d, _ := b.Build(live)
+		shares := digests(1, uint64(count-out-1), count-out-1) == digests(1, count, count)
+		if _, ok := d.(*without); ok != shares {
+			t.Errorf("%d out: the whole continuum is used is %v, want %v", out+1, ok, shares)
+		}
+		if bytes := bytesOf(func() { _, _ = b.Build(live) }); shares && bytes > 8<<10 {
+			t.Errorf("%d out: %d bytes", out+1, bytes)
+		}
+	}
+	for i := range count/fewOfAll + 2 {
+		live[(i*7+3)%count] = false
+	}
+	if d, _ := b.Build(live); fmt.Sprintf("%T", d) != "*distribution.ketama" {
+		t.Errorf("many are out: %T", d)
+	}
+}
+
+// bytesOf is what do allocates.
+func bytesOf(do func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }
 
 func TestBuilderOfOtherKinds(t *testing.T) {

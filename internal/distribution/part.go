@@ -1,18 +1,57 @@
 package distribution
 
-// partOf returns continuumPoints(live) out of the points of a continuum over
-// all of the servers, live ones and others, of which whole has the points.
-//
-// Points of those that are not live are passed over. How many points each of
-// the others has depends on who is live, mostly by a digest if at all: only
-// these are computed. Nothing is sorted but them, so an ejection, which happens
-// on a worker's time, costs one look at each point.
-func partOf(whole []point, all, live []member) []point {
+import "slices"
+
+// fewOfAll is the part of the servers, one in so many, that may be out for the
+// continuum of all to be used without them.
+const fewOfAll = 8
+
+// partOf returns the continuum over the live ones of all servers, of which whole
+// is the continuum. An ejection does this on a worker's time.
+func partOf(whole *ketama, all, live []member) Distribution {
 	in := make([]bool, len(all))
 	for _, m := range live {
 		in[m.index] = true
 	}
 	surplus, missing := difference(all, live)
+	if len(surplus)+len(missing) == 0 && (len(all)-len(live))*fewOfAll <= len(all) {
+		return &without{whole, in}
+	}
+	return connect(live, partOfPoints(whole.all(), in, surplus, missing))
+}
+
+// without is a continuum some of whose servers are out, and leave the others as
+// many points as before: then the owner of a hash is that of the first point at
+// or above it that belongs to one of the others. It costs nothing to make. Only
+// the keys of those that are out pay for it.
+type without struct {
+	whole *ketama
+	in    []bool // by server
+}
+
+// Locate costs what it does on the whole continuum, and O(log points) for a
+// hash that was of a server that is out.
+func (w *without) Locate(hash uint32) int {
+	if owner := w.whole.Locate(hash); w.in[owner] {
+		return owner
+	}
+	points := w.whole.all()
+	start, _ := slices.BinarySearch(points, makePoint(hash, 0))
+	for _, part := range [...][]point{points[start:], points[:start]} {
+		for _, p := range part {
+			if w.in[p.owner()] {
+				return int(p.owner())
+			}
+		}
+	}
+	panic("BUG: a continuum of which all servers are out")
+}
+
+// partOfPoints returns continuumPoints of the servers that are in, out of the
+// points of all. Points of the others are passed over. Surplus and missing are
+// the difference. Nothing is sorted but that, so the cost is one look at each
+// point.
+func partOfPoints(whole []point, in []bool, surplus, missing []point) []point {
 	part := make([]point, 0, len(whole)+len(missing)+window)
 	for _, p := range whole {
 		if !in[p.owner()] {
@@ -33,7 +72,8 @@ func partOf(whole []point, all, live []member) []point {
 
 // difference returns, in ascending order, the points that the live servers have
 // on a continuum over all and not on their own, and those that they have on
-// their own only.
+// their own only: how many points a server has depends on who is live, mostly by
+// a digest if at all.
 func difference(all, live []member) (surplus, missing []point) {
 	totalBefore, total := totalWeight(all), totalWeight(live)
 	for _, m := range live {
