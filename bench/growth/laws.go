@@ -37,11 +37,13 @@ func laws() []law {
 		{"accept", "connect, PING, close while n clients are idle", "microseconds of processor time", clients, false, flat, accept},
 		{"idle", "a second while n clients are idle, client_idle_timeout a minute", "ms of processor time", clients, false, linear, idle},
 		{"reload-servers", "reload that changes each of n servers' pools, of 100", "ms of processor time", servers, false, linear, reloadServers},
+		{"reload-workers", "reload of 1000 servers in pools of 100 with n workers", "ms of processor time", []int{1, 4, 16, 64}, false, linear, reloadWorkers},
 		{"reload-pools", "reload that changes each of n pools of 10 servers", "ms of processor time", []int{10, 100, 1000}, false, linear, reloadPools},
 		{"reload-renew", "reload that makes n server connections anew", "ms of processor time", []int{100, 500, 2000}, true, linear, reloadRenew},
 		{"reload-clients", "reload while n clients are idle", "ms of processor time", clients, false, linear, reloadClients},
 		{"scrape", "JSON of n servers in pools of 100", "ms of processor time", servers, false, linear, scrapeOf("/stats")},
 		{"scrape-servers", "page /servers of n servers in pools of 100", "ms of processor time", servers, false, linear, scrapeOf("/servers")},
+		{"scrape-workers", "JSON of 1000 servers in pools of 100 with n workers", "ms of processor time", []int{1, 4, 16, 64}, false, linear, scrapeOfWorkers},
 		{"ejection", "one of n servers of a pool is ejected", "microseconds of processor time", []int{16, 128, 1024, 4096}, false, linear, ejectionOf(0)},
 		{"ejection-many", "likewise, and a quarter is out already", "microseconds of processor time", []int{16, 128, 1024, 4096}, true, linear, ejectionOf(4)},
 		{"return", "the server comes back", "microseconds of processor time", []int{16, 128, 1024, 4096}, false, linear, comeback},
@@ -236,6 +238,11 @@ func reloadServers(b *bed, n int) (float64, error) {
 	return reloadCost(b, s, s.changed(), nothing)
 }
 
+func reloadWorkers(b *bed, n int) (float64, error) {
+	s := setup{servers: 1000, perPool: 100, workers: n}
+	return reloadCost(b, s, s.changed(), nothing)
+}
+
 func reloadPools(b *bed, n int) (float64, error) {
 	s := setup{servers: 10 * n, perPool: 10}
 	return reloadCost(b, s, s.changed(), nothing)
@@ -259,11 +266,17 @@ func reloadClients(b *bed, n int) (float64, error) {
 }
 
 func scrapeOf(path string) func(b *bed, n int) (float64, error) {
-	return func(b *bed, n int) (float64, error) {
-		return with(b, setup{servers: n, perPool: 100}, func(d *daemon) (float64, error) {
-			return least(2*repetitions, func() (float64, error) {
-				return d.costOf(func() error { return d.scrape(path) })
-			})
+	return func(b *bed, n int) (float64, error) { return scrapeCost(b, setup{servers: n, perPool: 100}, path) }
+}
+
+func scrapeOfWorkers(b *bed, n int) (float64, error) {
+	return scrapeCost(b, setup{servers: 1000, perPool: 100, workers: n}, "/stats")
+}
+
+func scrapeCost(b *bed, s setup, path string) (float64, error) {
+	return with(b, s, func(d *daemon) (float64, error) {
+		return least(2*repetitions, func() (float64, error) {
+			return d.costOf(func() error { return d.scrape(path) })
 		})
-	}
+	})
 }

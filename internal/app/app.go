@@ -56,6 +56,7 @@ func Run(o Options, ready func(error)) (exitCode int) {
 	}
 	defer log.Close()
 	collect(startGrowth)
+	limitHeap(usableMemory(os.DirFS("/")))
 	_ = log.CatchCrashes() // without it a crash is still seen, if not where
 	l := log.Logger()
 	l.Log(context.Background(), logfile.Emerg, fmt.Sprintf("nutmeg-%s built for %s %s started on pid %d",
@@ -221,6 +222,14 @@ const (
 func collect(growth int) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(growth)
+	}
+}
+
+// limitHeap makes collections more frequent before the runtime's memory comes near all that the process may use, unless whoever
+// starts it has set a limit. With max_memory as it is by default nothing ever comes that far.
+func limitHeap(usable int64) {
+	if os.Getenv("GOMEMLIMIT") == "" && usable > 0 {
+		debug.SetMemoryLimit(usable / 10 * 9)
 	}
 }
 
