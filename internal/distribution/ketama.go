@@ -22,38 +22,40 @@ type ketama struct {
 	shift  uint8    // bucket = hash >> shift
 }
 
-func newKetama(live []member) *ketama { return connect(live, continuumPoints(live)) }
-
-// connect makes the continuum of live out of its points, which are ascending.
-// It keeps the slice.
-func connect(live []member, points []point) *ketama {
-	if len(points) == 0 { // no share large enough: cannot be, but must not crash
-		points = append(points, makePoint(0, live[0].index))
-	}
-	return indexPoints(points)
+func newKetama(live []member) *ketama {
+	points, starts := continuumPoints(live)
+	return connect(live, points, starts)
 }
 
-// indexPoints builds the look-up structure over points, which are ascending and
-// at least one. Of points of equal value the first one decides. It keeps the
-// slice.
-func indexPoints(points []point) *ketama {
-	width := bucketBits(len(points))
-	k := &ketama{starts: make([]uint32, 1<<width+1), shift: uint8(32 - width)}
-	next := uint32(0) // bucket
-	for i, p := range points {
-		for bucket := p.value() >> k.shift; next <= bucket; next++ {
-			k.starts[next] = uint32(i)
-		}
-	}
-	for ; next < uint32(len(k.starts)); next++ {
-		k.starts[next] = uint32(len(points))
+// connect makes the continuum of live out of its points, which are ascending,
+// and the starts of their buckets. It keeps the slices.
+func connect(live []member, points []point, starts []uint32) *ketama {
+	if len(points) == 0 { // no share large enough: cannot be, but must not crash
+		points = append(points, makePoint(0, live[0].index))
+		starts = startsOf(points)
 	}
 	sentinel := makePoint(math.MaxUint32, points[0].owner())
 	for range window {
 		points = append(points, sentinel)
 	}
-	k.points = points
-	return k
+	return &ketama{points: points, starts: starts, shift: uint8(32 - bucketBits(len(points)-window))}
+}
+
+// startsOf returns the starts of the buckets of points, which are ascending. Of
+// points of equal value the first one decides.
+func startsOf(points []point) []uint32 {
+	width := bucketBits(len(points))
+	starts := make([]uint32, 1<<width+1)
+	next := uint32(0) // bucket
+	for i, p := range points {
+		for bucket := p.value() >> (32 - width); next <= bucket; next++ {
+			starts[next] = uint32(i)
+		}
+	}
+	for ; next < uint32(len(starts)); next++ {
+		starts[next] = uint32(len(points))
+	}
+	return starts
 }
 
 // all returns the points without the sentinel.

@@ -17,7 +17,8 @@ func partOf(whole *ketama, all, live []member) Distribution {
 	if len(surplus)+len(missing) == 0 && (len(all)-len(live))*fewOfAll <= len(all) {
 		return &without{whole, in}
 	}
-	return connect(live, partOfPoints(whole.all(), in, surplus, missing))
+	points := partOfPoints(whole.all(), in, surplus, missing)
+	return connect(live, points, startsOf(points))
 }
 
 // without is a continuum some of whose servers are out, and leave the others as
@@ -47,7 +48,7 @@ func (w *without) Locate(hash uint32) int {
 	panic("BUG: a continuum of which all servers are out")
 }
 
-// partOfPoints returns continuumPoints of the servers that are in, out of the
+// partOfPoints returns the points that continuumPoints does of the servers that are in, out of the
 // points of all. Points of the others are passed over. Surplus and missing are
 // the difference. Nothing is sorted but that, so the cost is one look at each
 // point.
@@ -81,5 +82,7 @@ func difference(all, live []member) (surplus, missing []point) {
 		surplus = appendPoints(surplus, m, now, before)
 		missing = appendPoints(missing, m, before, now)
 	}
-	return sortPoints(surplus), sortPoints(missing)
+	surplus, _ = sortPoints(surplus)
+	missing, _ = sortPoints(missing)
+	return surplus, missing
 }

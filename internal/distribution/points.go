@@ -39,17 +39,17 @@ func digests(weight int, total uint64, live int) int {
 	return int(float32(float64(count) + pointRoundingFix)) // cut off like floorf: never negative
 }
 
-// continuumPoints returns the points of all live servers in ascending order,
-// equal values in the order of the servers: the original sorts stably.
+// continuumPoints returns what sortPoints does of the points of all live
+// servers: equal values in the order of the servers, as the original sorts stably.
 // A server whose share is too small has none, but the server with the largest
 // share always has some: it is at least the average.
 // Algorithm: libketama (2007) as in twemproxy's hashkit/nc_ketama.c.
-func continuumPoints(live []member) []point {
+func continuumPoints(live []member) (points []point, starts []uint32) {
 	total, count := totalWeight(live), 0
 	for _, m := range live {
 		count += digests(m.Weight, total, len(live)) * pointsPerDigest
 	}
-	points := make([]point, 0, count)
+	points = make([]point, 0, count)
 	for _, m := range live {
 		points = appendPoints(points, m, 0, digests(m.Weight, total, len(live)))
 	}
@@ -106,46 +106,44 @@ func bucketBits(count int) int { return max(1, bits.Len(uint(max(count, 1)-1))) 
 const crowded = 16
 
 // sortPoints puts points in ascending order: by value, equal values by owner.
-// It returns the result and uses up its argument.
+// It uses up its argument and returns the result, with room for the sentinel,
+// and the starts of the buckets as ketama has them.
 //
-// An ejection rebuilds the continuum on a worker's time, hence no comparison
-// sort: values are spread by MD5, so dealing them out to as many buckets as
-// there are points leaves less than one to a bucket, and hardly anything to do.
-func sortPoints(points []point) []point {
-	shift := 64 - bucketBits(len(points))
-	next := make([]uint32, 1<<(64-shift)+1) // where the next point of a bucket goes, of the one before
+// An ejection may do this on a worker's time, hence no comparison sort: values
+// are spread by MD5, so dealing them out to as many buckets as there are points
+// leaves less than one to a bucket, and hardly anything to do.
+func sortPoints(points []point) (sorted []point, starts []uint32) {
+	width := bucketBits(len(points))
+	shift := 64 - width
+	// Place b+2 counts the points of bucket b, place b+1 then says where the next
+	// of them goes, and when all are dealt out, where those of b+1 start.
+	next := make([]uint32, 1<<width+2)
 	for _, p := range points {
-		next[p>>shift+1]++
+		next[p>>shift+2]++
 	}
-	start := uint32(0)
-	for i, count := range next {
-		start += count
-		next[i] = start
+	for i := 2; i < len(next); i++ {
+		next[i] += next[i-1]
 	}
-	dealt := make([]point, len(points), len(points)+window)
+	sorted = make([]point, len(points), len(points)+window)
 	for _, p := range points {
-		bucket := p >> shift
-		dealt[next[bucket]] = p
-		next[bucket]++
+		place := &next[p>>shift+1]
+		sorted[*place] = p
+		*place++
 	}
-	sortWithin(dealt, next, shift)
-	return dealt
+	starts = next[:1<<width+1]
+	sortWithin(sorted, starts, shift)
+	return sorted, starts
 }
 
 // sortWithin sorts points that are in the order of their buckets already.
-// Ends has the first point after each bucket.
-func sortWithin(points []point, ends []uint32, shift int) {
+func sortWithin(points []point, starts []uint32, shift int) {
 	for i := 1; i < len(points); i++ {
 		p := points[i]
 		if points[i-1] <= p {
 			continue
 		}
 		if bucket := p >> shift; i >= crowded && points[i-crowded]>>shift == bucket {
-			start := uint32(0)
-			if bucket > 0 {
-				start = ends[bucket-1]
-			}
-			slices.Sort(points[start:ends[bucket]])
+			slices.Sort(points[starts[bucket]:starts[bucket+1]])
 			continue
 		}
 		at := i

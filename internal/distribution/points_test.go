@@ -68,8 +68,12 @@ func TestPointsAreSorted(t *testing.T) {
 				}
 				want := slices.Clone(points)
 				slices.Sort(want)
-				if got := sortPoints(points); !slices.Equal(got, want) {
+				got, starts := sortPoints(points)
+				if !slices.Equal(got, want) {
 					t.Fatalf("%d points: not in ascending order", count)
+				}
+				if !slices.Equal(starts, startsOf(got)) {
+					t.Fatalf("%d points: buckets start elsewhere", count)
 				}
 			}
 		})
