@@ -75,6 +75,15 @@ func (k *ketama) Locate(hash uint32) int {
 	return k.search(start+window, k.starts[bucket+1], lowest)
 }
 
+// find returns the index of the first point at or above hash; past the last one
+// if there is none.
+func (k *ketama) find(hash uint32) int {
+	bucket := hash >> (k.shift & 31)
+	low, high := k.starts[bucket], k.starts[bucket+1]
+	i, _ := slices.BinarySearch(k.points[low:high], makePoint(hash, 0))
+	return int(low) + i
+}
+
 // search finds the owner of the first point at or above lowest, which is among
 // those from low up to and including high.
 func (k *ketama) search(low, high uint32, lowest point) int {

@@ -1,10 +1,9 @@
 package distribution
 
-import "slices"
-
-// fewOfAll is the part of the servers, one in so many, that may be out for the
-// continuum of all to be used without them.
-const fewOfAll = 8
+// mostSparse is the part of the servers, one in so many, that has to be live for
+// the continuum of all to be used without the others. So many points are looked
+// at for a hash, on average.
+const mostSparse = 16
 
 // partOf returns the continuum over the live ones of all servers, of which whole
 // is the continuum. An ejection does this on a worker's time.
@@ -14,7 +13,7 @@ func partOf(whole *ketama, all, live []member) Distribution {
 		in[m.index] = true
 	}
 	surplus, missing := difference(all, live)
-	if len(surplus)+len(missing) == 0 && (len(all)-len(live))*fewOfAll <= len(all) {
+	if len(surplus)+len(missing) == 0 && len(live)*mostSparse >= len(all) {
 		return &without{whole, in}
 	}
 	points := partOfPoints(whole.all(), in, surplus, missing)
@@ -23,21 +22,20 @@ func partOf(whole *ketama, all, live []member) Distribution {
 
 // without is a continuum some of whose servers are out, and leave the others as
 // many points as before: then the owner of a hash is that of the first point at
-// or above it that belongs to one of the others. It costs nothing to make. Only
-// the keys of those that are out pay for it.
+// or above it that belongs to one of the others. It costs nothing to make, also
+// not when hundreds of servers go one after the other.
 type without struct {
 	whole *ketama
 	in    []bool // by server
 }
 
-// Locate costs what it does on the whole continuum, and O(log points) for a
-// hash that was of a server that is out.
+// Locate costs what it does on the whole continuum, and for a hash that was of a
+// server that is out a look at a few more points.
 func (w *without) Locate(hash uint32) int {
 	if owner := w.whole.Locate(hash); w.in[owner] {
 		return owner
 	}
-	points := w.whole.all()
-	start, _ := slices.BinarySearch(points, makePoint(hash, 0))
+	points, start := w.whole.all(), w.whole.find(hash)
 	for _, part := range [...][]point{points[start:], points[:start]} {
 		for _, p := range part {
 			if w.in[p.owner()] {
