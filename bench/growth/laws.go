@@ -31,7 +31,7 @@ func laws() []law {
 		{"start-wall", "the same", "ms on the clock", servers, false, linear, startWall},
 		{"memory-server", "memory of n servers in pools of 100, one worker", "KiB", []int{1000, 3000, 10000}, true, linear, memoryOfServers},
 		{"memory-worker", "memory of n workers more, 1000 servers", "KiB", []int{7, 15, 31, 63}, true, linear, memoryOfWorkers},
-		{"memory-client", "memory of n idle clients", "KiB", clients, true, linear, memoryOfClients},
+		{"memory-client", "memory of n idle clients", "KiB", []int{4000, 8000, 16000}, true, linear, memoryOfClients},
 		{"connections", "sockets for n servers, 2 workers, preconnect", "sockets", []int{10, 100, 1000}, true, linear, connections},
 		{"request", "PING while n clients are idle", "microseconds of processor time", clients, false, flat, request},
 		{"accept", "connect, PING, close while n clients are idle", "microseconds of processor time", clients, false, flat, accept},
@@ -96,36 +96,43 @@ func startWall(b *bed, n int) (float64, error) {
 	})
 }
 
-// memoryAbove is what a daemon has resident more than one with another setup.
-func memoryAbove(b *bed, base, s setup, fill func(d *daemon) error) (float64, error) {
-	memory := func(d *daemon) (float64, error) { return d.memory() }
-	before, err := least(repetitions, func() (float64, error) { return with(b, base, memory) })
+// fewClients are there in any case where memory is measured: what a daemon takes
+// for its first client does not count.
+const fewClients = 100
+
+// memoryAbove is what a daemon has resident more than one with another setup,
+// and with so many clients more.
+func memoryAbove(b *bed, base, s setup, clients int) (float64, error) {
+	memory := func(s setup, clients int) (float64, error) {
+		return least(repetitions, func() (float64, error) {
+			return with(b, s, func(d *daemon) (float64, error) {
+				if err := d.open(clients); err != nil {
+					return 0, err
+				}
+				return d.memory()
+			})
+		})
+	}
+	before, err := memory(base, fewClients)
 	if err != nil {
 		return 0, err
 	}
-	after, err := least(repetitions, func() (float64, error) {
-		return with(b, s, func(d *daemon) (float64, error) {
-			if err := fill(d); err != nil {
-				return 0, err
-			}
-			return d.memory()
-		})
-	})
+	after, err := memory(s, fewClients+clients)
 	return after - before, err
 }
 
 func nothing(*daemon) error { return nil }
 
 func memoryOfServers(b *bed, n int) (float64, error) {
-	return memoryAbove(b, setup{servers: 1}, setup{servers: n, perPool: 100}, nothing)
+	return memoryAbove(b, setup{servers: 1}, setup{servers: n, perPool: 100}, 0)
 }
 
 func memoryOfWorkers(b *bed, n int) (float64, error) {
-	return memoryAbove(b, setup{servers: 1000}, setup{servers: 1000, workers: n + 1}, nothing)
+	return memoryAbove(b, setup{servers: 1000}, setup{servers: 1000, workers: n + 1}, 0)
 }
 
 func memoryOfClients(b *bed, n int) (float64, error) {
-	return memoryAbove(b, setup{servers: 1}, setup{servers: 1}, func(d *daemon) error { return d.open(n) })
+	return memoryAbove(b, setup{servers: 1}, setup{servers: 1}, n)
 }
 
 func connections(b *bed, n int) (float64, error) {
