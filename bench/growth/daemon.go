@@ -22,6 +22,7 @@ import (
 // bed is where daemons run.
 type bed struct {
 	nutmeg, dir string
+	short       bool // once over everything; the numbers mean nothing
 }
 
 // setup is the configuration of a daemon.

@@ -77,7 +77,7 @@ func ejections(n, outOf int) (out, back float64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	isOut := func(server int) bool { return outOf > 0 && server%outOf == 0 }
+	isOut := func(server int) bool { return outOf > 0 && server%outOf == outOf-1 } // never the first
 	for server := range n {
 		if isOut(server) {
 			p.Failed(server, far, 0, "refused")
@@ -87,9 +87,9 @@ func ejections(n, outOf int) (out, back float64, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for round := range 30 {
-		for server++; isOut(server % n); server++ {
+		for server = (server + 1) % n; isOut(server); server = (server + 1) % n {
 		}
-		one := timed(1, 1, func() { p.Failed(server%n, now, 0, "refused") })
+		one := timed(1, 1, func() { p.Failed(server, now, 0, "refused") })
 		now += retry
 		two := timed(1, 1, func() { p.Pick(0, now, 0) })
 		if round == 0 || one < out {

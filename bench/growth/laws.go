@@ -55,6 +55,14 @@ func laws() []law {
 // repetitions is how often what is over at once is measured; the least counts.
 const repetitions = 3
 
+// several is a number of repetitions, or one if the numbers mean nothing.
+func (b *bed) several(n int) int {
+	if b.short {
+		return 1
+	}
+	return n
+}
+
 // with runs a daemon for one measurement.
 func with(b *bed, s setup, measure func(d *daemon) (float64, error)) (float64, error) {
 	d, err := b.start(s)
@@ -80,7 +88,7 @@ func least(times int, measure func() (float64, error)) (smallest float64, err er
 }
 
 func startCPU(b *bed, n int) (float64, error) {
-	return least(2*repetitions, func() (float64, error) {
+	return least(b.several(2*repetitions), func() (float64, error) {
 		return with(b, setup{servers: n, perPool: 100}, func(d *daemon) (float64, error) {
 			seconds, err := d.cpu()
 			return seconds * 1000, err
@@ -89,7 +97,7 @@ func startCPU(b *bed, n int) (float64, error) {
 }
 
 func startWall(b *bed, n int) (float64, error) {
-	return least(2*repetitions, func() (float64, error) {
+	return least(b.several(2*repetitions), func() (float64, error) {
 		return with(b, setup{servers: n, perPool: 100}, func(d *daemon) (float64, error) {
 			return float64(d.started) / float64(time.Millisecond), nil
 		})
@@ -104,7 +112,7 @@ const fewClients = 100
 // and with so many clients more.
 func memoryAbove(b *bed, base, s setup, clients int) (float64, error) {
 	memory := func(s setup, clients int) (float64, error) {
-		return least(repetitions, func() (float64, error) {
+		return least(b.several(repetitions), func() (float64, error) {
 			return with(b, s, func(d *daemon) (float64, error) {
 				if err := d.open(clients); err != nil {
 					return 0, err
@@ -177,7 +185,7 @@ func perAction(b *bed, n, actions int, act func(d *daemon) error) (float64, erro
 		if err := d.open(n); err != nil {
 			return 0, err
 		}
-		return least(repetitions, func() (float64, error) {
+		return least(b.several(repetitions), func() (float64, error) {
 			cost, err := d.costOf(func() error {
 				for range actions {
 					if err := act(d); err != nil {
@@ -192,11 +200,11 @@ func perAction(b *bed, n, actions int, act func(d *daemon) error) (float64, erro
 }
 
 func request(b *bed, n int) (float64, error) {
-	return perAction(b, n, 20_000, func(d *daemon) error { return ping(d.clients[0], 1) })
+	return perAction(b, n, b.several(20_000), func(d *daemon) error { return ping(d.clients[0], 1) })
 }
 
 func accept(b *bed, n int) (float64, error) {
-	return perAction(b, n, 1000, func(d *daemon) error {
+	return perAction(b, n, b.several(1000), func(d *daemon) error {
 		c, err := net.Dial("unix", d.bed.socket(0))
 		if err != nil {
 			return err
@@ -207,16 +215,16 @@ func accept(b *bed, n int) (float64, error) {
 }
 
 func idle(b *bed, n int) (float64, error) {
-	const seconds = 4
+	seconds := b.several(4)
 	return with(b, setup{servers: 10, settings: "  client_idle_timeout: 60000\n"}, func(d *daemon) (float64, error) {
 		if err := d.open(n); err != nil {
 			return 0, err
 		}
 		cost, err := d.costOf(func() error {
-			time.Sleep(seconds * time.Second)
+			time.Sleep(time.Duration(seconds) * time.Second)
 			return nil
 		})
-		return cost / seconds, err
+		return cost / float64(seconds), err
 	})
 }
 
@@ -227,7 +235,7 @@ func reloadCost(b *bed, before, after setup, fill func(d *daemon) error) (float6
 		if err := fill(d); err != nil {
 			return 0, err
 		}
-		return least(repetitions, func() (float64, error) {
+		return least(b.several(repetitions), func() (float64, error) {
 			before, after = after, before
 			return d.costOf(func() error { return d.reload(before) })
 		})
@@ -282,7 +290,7 @@ func scrapeOfWorkers(b *bed, n int) (float64, error) {
 
 func scrapeCost(b *bed, s setup, path string) (float64, error) {
 	return with(b, s, func(d *daemon) (float64, error) {
-		return least(2*repetitions, func() (float64, error) {
+		return least(b.several(2*repetitions), func() (float64, error) {
 			return d.costOf(func() error { return d.scrape(path) })
 		})
 	})

@@ -64,14 +64,14 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			return fmt.Errorf("cannot build the daemon: %w\n%s", err, text)
 		}
 	}
-	b := &bed{nutmeg: o.nutmeg, dir: dir}
+	b := &bed{nutmeg: o.nutmeg, dir: dir, short: o.short}
 	for _, l := range laws() {
 		if !o.only.MatchString(l.id) {
 			continue
 		}
 		sizes := l.sizes
 		if o.short {
-			sizes = []int{1, 2, 3}
+			sizes = []int{1, 3}
 		}
 		var costs []float64
 		for _, n := range sizes {
