@@ -124,7 +124,7 @@ func (p *plain) scalar(from int) *yaml.Node {
 		}
 		return p.node(yaml.ScalarNode, column, value[:len(value)-1])
 	}
-	if !startsPlain(value[0]) {
+	if !startsPlain(value[0]) && value[0] != '/' {
 		return nil
 	}
 	for i := range len(value) {

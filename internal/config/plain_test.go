@@ -50,6 +50,7 @@ func TestPlain(t *testing.T) {
 		{"no newline at the end", "a:\n  listen: h:1", true},
 		{"empty lines and comments", "# c\n\na: \n   \n # c: [\n  listen: h:1  \n\n#", true},
 		{"quotes", "a:\n  hash_tag: \"{}\"\n  hash: ''\n", true},
+		{"paths", "a:\n  listen: /run/a.sock 0660\n  servers:\n  - /run/b.sock:1 b\n", true},
 		{"words that mean something", "a:\n  x: null\n  y: 0x1F\n  z: 1e3\n  yes: no\n", true},
 		{"the same key twice", "a:\n  x: 1\n  x: 2\na:\n  x: 1\n", true},
 		{"several spaces", "a:\n  x:   1\n  y:\n  -   h:1:1   name\n", true},
