@@ -172,6 +172,15 @@ func (f *family) dropResponses(w *worker) {
 // childFor returns the child that the parent's key i went to. settleOwners has been called.
 func (f *family) childFor(w *worker, i int) *request { return f.children[w.childOf[f.owners[i]]] }
 
+// runEnd is the first key from i on that another server owns than key i, and the number of keys if there is none.
+func (f *family) runEnd(i int) int {
+	owner := f.owners[i]
+	for i < len(f.owners) && f.owners[i] == owner {
+		i++
+	}
+	return i
+}
+
 // firstFailed is the first child, in the order of servers, that isError holds for; nil if none.
 func (f *family) firstFailed(isError func(*request) bool) *request {
 	for _, child := range f.children {

@@ -57,9 +57,9 @@ func (p *redisProtocol) split(c *client, m *message, request *resp.Request, cmd 
 		w.scratch = resp.AppendBulk(w.scratch, m.nameFor(cmd))
 		w.childConns[i].append(w.scratch)
 	}
-	for i, owner := range f.owners {
-		arg := 1 + i*step
-		m.sendRange(w.childConns[w.childOf[owner]], request.Raw(arg).Start, request.Raw(arg+step-1).End)
+	for i, end := 0, 0; i < len(f.owners); i = end {
+		end = f.runEnd(i)
+		m.sendRange(w.childConns[w.childOf[f.owners[i]]], request.Raw(1+i*step).Start, request.Raw(end*step).End)
 	}
 	f.launch(w)
 }
@@ -107,10 +107,31 @@ func (w *worker) mergeArray(parent *request) bool {
 	}
 	w.scratch = resp.AppendArray(w.scratch[:0], len(f.owners))
 	parent.response.Append(chunks, w.scratch)
-	for i := range f.owners {
-		w.moveElement(&parent.response, &f.childFor(w, i).response)
+	for i, end := 0, 0; i < len(f.owners); i = end {
+		end = f.runEnd(i)
+		w.moveElements(&parent.response, &f.childFor(w, i).response, end-i)
 	}
 	return true
+}
+
+// moveElements moves values from the front of a response to the back of another, as many at a time as lie in one chunk.
+func (w *worker) moveElements(dst, src *buffer.Buffer, count int) {
+	for count > 0 {
+		piece, size := src.First().Bytes(), 0
+		for ; count > 0; count-- {
+			n := resp.ShortBulk(piece[size:])
+			if n == 0 {
+				break
+			}
+			size += n
+		}
+		if size > 0 {
+			src.Move(&w.loop.Chunks, dst, size)
+		} else {
+			w.moveElement(dst, src)
+			count--
+		}
+	}
 }
 
 // moveElement moves one value from the front of a response to the back of another.

@@ -75,6 +75,13 @@ func (p *ResponseParser) Parse(data []byte) (n int, done bool, err error) {
 			if p.element == BulkString {
 				if length, used := shortNumber(data[i:]); used > 0 {
 					i += used
+					if end := i + int(length); end+2 <= len(data) && data[end] == '\r' && data[end+1] == '\n' {
+						i = end + 2
+						if p.leave() {
+							return i, true, nil
+						}
+						continue
+					}
 					p.left = length
 					p.state = responseBody
 				}
@@ -134,6 +141,20 @@ func (p *ResponseParser) Parse(data []byte) (n int, done bool, err error) {
 		}
 	}
 	return i, false, nil
+}
+
+// ShortBulk is the size of a bulk string at the front of data, with all that frames it; 0 if there is none, or not the whole
+// of it, or one of 1000 bytes and more. What frames it is taken as checked.
+func ShortBulk(data []byte) int {
+	if len(data) == 0 || data[0] != byte(BulkString) {
+		return 0
+	}
+	length, used := shortNumber(data[1:])
+	size := 1 + used + int(length) + 2
+	if used == 0 || size > len(data) {
+		return 0
+	}
+	return size
 }
 
 // enter begins a value of the given kind.
