@@ -20,6 +20,7 @@ type system struct {
 	start  time.Time
 	random *rand.PCG
 	vector ioVector
+	work   workMeter
 }
 
 // poller is the kernel's readiness interface of a platform.
@@ -59,7 +60,11 @@ func newSystem(p poller) (Outside, error) {
 	return s, nil
 }
 
-func (s *system) Now() int64 { return int64(time.Since(s.start)) }
+func (s *system) Now() int64 {
+	now := int64(time.Since(s.start))
+	s.work.since = now
+	return now
+}
 
 func (s *system) Wall() time.Time { return time.Now() }
 
@@ -68,6 +73,9 @@ func (s *system) Random() uint64 { return s.random.Uint64() }
 func (s *system) Wake() { s.wakeup.signal() }
 
 func (s *system) Wait(events []Event, timeout int64) (int, error) {
+	if s.work.on {
+		s.work.ends(s)
+	}
 	n, err := s.poller.wait(events, timeout)
 	for i := range n {
 		if events[i].Token == wakeToken {
