@@ -160,7 +160,7 @@ func (l *listener) Accepted(s evloop.Socket) {
 		first.poolOf[sp.census].turnAway(s, limit)
 		return
 	}
-	if limit := l.proxy.maxClients.Load(); limit > 0 && l.proxy.clients() >= limit {
+	if limit := l.proxy.maxClients.Load(); limit > 0 && l.proxy.population.Load() >= limit {
 		first.poolOf[sp.census].turnAway(s, limit)
 		return
 	}
@@ -170,13 +170,17 @@ func (l *listener) Accepted(s evloop.Socket) {
 // assign gives a client to the worker that has the fewest. State is that of a client that comes from another proxy, else nil.
 func (p *Proxy) assign(of *census, s evloop.Socket, state *clientState) {
 	of.clients.Add(1)
+	p.population.Add(1)
 	first, to := p.workers[0], p.leastLoaded()
 	to.load.Add(1)
+	p.serial = max(p.serial+1, p.serials.Load())
+	serial := p.serial
+	p.arrivals.note(serial, first.loop.Now())
 	if to == first {
-		to.admit(of, s, state)
+		to.admit(of, s, serial, state)
 		return
 	}
-	to.loop.Post(func() { to.admit(of, s, state) })
+	to.loop.Post(func() { to.admit(of, s, serial, state) })
 }
 
 // Listeners returns the sockets on which the proxy listens now, by address. They stay the proxy's: they are for handing

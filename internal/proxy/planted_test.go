@@ -97,7 +97,7 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"a request takes any connection", "lane.go",
-		"\t\ti = int(c.serial) % n\n",
+		"\t\ti = c.turn(n)\n",
 		"\t\ti = int(s.stats.Requests) % n\n",
 	},
 	{

@@ -41,8 +41,11 @@ type Proxy struct {
 	listeners listeners // of the first worker, and of its goroutine only
 	leavePath atomic.Pointer[func(config.Address) bool]
 
+	serial     uint32        // of the client that came last; of the first worker's goroutine only
 	serials    atomic.Uint32 // below it are serials of clients that came from another process
-	maxClients atomic.Int64  // of all pools; 0 = no limit
+	arrivals   arrivalBook
+	population atomic.Int64 // how many clients all workers have, and those that are on their way to them
+	maxClients atomic.Int64 // of all pools; 0 = no limit
 	memory     memory
 
 	running sync.WaitGroup
@@ -182,20 +185,11 @@ func (p *Proxy) snapshot(ctx context.Context) (*config.Config, *stats.Worker, er
 
 var errStopping = errors.New("the proxy is stopping")
 
-// reserveSerial has all workers give new clients serials above one that is in use.
+// reserveSerial has new clients get serials above an id that is in use.
 func (p *Proxy) reserveSerial(used int64) {
 	next := uint32(min(used+1, math.MaxUint32/2))
 	for now := p.serials.Load(); now < next && !p.serials.CompareAndSwap(now, next); now = p.serials.Load() {
 	}
-}
-
-// clients is how many clients all workers have, and those that are on their way to them.
-func (p *Proxy) clients() int64 {
-	var sum int64
-	for _, w := range p.workers {
-		sum += w.load.Load()
-	}
-	return sum
 }
 
 // leastLoaded is the worker with the fewest clients.

@@ -57,7 +57,7 @@ func (p *workerPool) appendOwnInfo(dst []byte, missing []string, whole bool) []b
 	line("process_id", os.Getpid())
 	line("uptime_in_seconds", (w.loop.Now()-w.proxy.startedAt)/1e9)
 	line("workers", len(w.proxy.workers))
-	line("clients", w.proxy.clients())
+	line("clients", w.proxy.population.Load())
 	line("memory_held", w.proxy.memory.held.Load())
 	line("memory_limit", w.proxy.memory.limit.Load())
 	line("pool", p.name())

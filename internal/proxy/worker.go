@@ -26,17 +26,15 @@ type worker struct {
 	poolOf     map[*census]*workerPool // the same
 	conns      *serverConn             // all that are open, also of servers and pools that are no more
 
-	clients    *client      // all of them, likewise
-	leavers    *client      // those that are being closed gracefully
-	turnedAway int          // others that are, and never were clients
-	sawOff     func()       // one of these is gone
-	guests     int          // how many all of them are
-	departure  *departure   // set while all clients are to leave
-	deserted   bool         // and the last one has
-	resuming   []*client    // those to read from again at the end of the batch
-	load       atomic.Int64 // how many clients and leavers; the worker that accepts reads it
-	serial     uint32
-	arrivals   arrivals
+	clients    *client       // all of them, likewise
+	leavers    *client       // those that are being closed gracefully
+	turnedAway int           // others that are, and never were clients
+	sawOff     func()        // one of these is gone
+	guests     int           // how many all of them are
+	departure  *departure    // set while all clients are to leave
+	deserted   bool          // and the last one has
+	resuming   []*client     // those to read from again at the end of the batch
+	load       atomic.Int64  // how many clients and leavers; the worker that accepts reads it
 	taped      []*workerPool // with a tape to play at the end of the batch
 	tapes      atomic.Int64  // bytes of those on their way here; other workers add
 	wall       int64         // the time of day at wallOf, in microseconds
@@ -218,15 +216,16 @@ func (w *worker) shutdown() {
 }
 
 // admit begins to serve a client that the first worker has accepted for this one.
-func (w *worker) admit(of *census, s evloop.Socket, state *clientState) {
+func (w *worker) admit(of *census, s evloop.Socket, serial uint32, state *clientState) {
 	p := w.poolOf[of]
 	if p == nil { // the pool went in the meantime
 		w.load.Add(-1)
+		w.proxy.population.Add(-1)
 		of.clients.Add(-1)
 		_ = s.Close()
 		return
 	}
-	c := p.admit(s)
+	c := p.admit(s, serial)
 	if state != nil && !c.gone {
 		c.restore(state)
 	}
