@@ -153,7 +153,7 @@ func (l *listener) close() {
 	}
 }
 
-// Accepted gives a new client to the worker that has the fewest.
+// Accepted takes a new client.
 func (l *listener) Accepted(s evloop.Socket) {
 	sp, first := l.pool, l.proxy.workers[0]
 	if limit := int64(sp.conf.ClientConnections); limit > 0 && sp.census.clients.Load() >= limit {
@@ -167,11 +167,13 @@ func (l *listener) Accepted(s evloop.Socket) {
 	l.proxy.assign(sp.census, s, nil)
 }
 
-// assign gives a client to the worker that has the fewest. State is that of a client that comes from another proxy, else nil.
+// assign gives a client to the worker that takes new ones. State is that of a client that comes from another proxy, else nil.
 func (p *Proxy) assign(of *census, s evloop.Socket, state *clientState) {
 	of.clients.Add(1)
 	p.population.Add(1)
-	first, to := p.workers[0], p.leastLoaded()
+	first := p.workers[0]
+	p.standings = p.standingsNow(p.standings, 0)
+	to := p.workers[place(p.standings, int(p.busyMark.Load()))]
 	to.load.Add(1)
 	p.serial = max(p.serial+1, p.serials.Load())
 	serial := p.serial

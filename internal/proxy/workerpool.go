@@ -216,7 +216,7 @@ func (p *workerPool) admit(s evloop.Socket, serial uint32) *client {
 // forget takes a client that has left out of the worker's books.
 func (p *workerPool) forget(c *client) {
 	w := p.worker
-	unlink(&w.clients, c)
+	w.unlinkClient(c)
 	w.count(c, -1)
 	p.stats.ClientConnections--
 }
