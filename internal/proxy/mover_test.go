@@ -230,6 +230,29 @@ func TestWhoCannotTravel(t *testing.T) {
 	}
 }
 
+// TestSilentRequestsAreWaitedFor: what a client has sent without wanting a response has been done before it goes.
+func TestSilentRequestsAreWaitedFor(t *testing.T) {
+	a := newArena(t, 1, memcacheLanguage{}, 1, 2, "")
+	a.proxy.busyMark.Store(600)
+	c := a.call(proxyAddress)
+	c.says(a, "set k 0 0 1\r\n1\r\n", "STORED\r\n")
+	a.servers[0].Freeze()
+	c.SendString("set k 0 0 1 noreply\r\n2\r\n")
+	a.wait(time.Millisecond)
+	a.everybodyTo(1)
+	if got := fmt.Sprint(a.population()); got != "[1 0]" {
+		t.Errorf("the client is on %s", got)
+	}
+	a.servers[0].Thaw()
+	a.everybodyTo(1)
+	if got := fmt.Sprint(a.population()); got != "[0 1]" {
+		t.Errorf("the client is on %s", got)
+	}
+	c.got = ""
+	c.says(a, "get k\r\n", "VALUE k 0 1\r\n2\r\nEND\r\n")
+	a.end(c)
+}
+
 // TestEachClientIsFoundOnce: CLIENT LIST and CLIENT KILL meet each client once, also while they move.
 func TestEachClientIsFoundOnce(t *testing.T) {
 	a := newMoving(t, 3, "")

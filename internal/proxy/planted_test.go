@@ -290,6 +290,56 @@ var plantedBugs = []plantedBug{
 		"\tcase c.holding, c.session != nil && c.session.engaged():\n",
 		"\tcase c.holding:\n",
 	},
+	{
+		"a client moves with requests in flight", "move.go",
+		"c.requests > 0 || c.held > 0 || c.queue.oldest != nil || c.cut != nil",
+		"c.cut != nil",
+	},
+	{
+		"half a request is forgotten when its client moves", "move.go",
+		" || c.cut != nil ||",
+		" ||",
+	},
+	{
+		"output is forgotten when its client moves", "move.go",
+		"\treturn c.conn.Open() && c.conn.Unsent() == 0\n",
+		"\treturn c.conn.Open() && (c.conn.Unsent() == 0 || c.conn.Output().Len() > 0)\n",
+	},
+	{
+		"a client inside a transaction moves", "move.go",
+		"\treturn !s.engaged() && !s.monitoring",
+		"\treturn !s.monitoring",
+	},
+	{
+		"a client's database is forgotten when it moves", "move.go",
+		"\t\t\tc.session.identity = id\n",
+		"",
+	},
+	{
+		"a password is forgotten when a client moves", "move.go",
+		", authenticated: c.authenticated,",
+		",",
+	},
+	{
+		"a client that moves counts twice", "move.go",
+		"\tw.load.Add(-1)\n\tw.guests--\n\tc.pool",
+		"\tw.guests--\n\tc.pool",
+	},
+	{
+		"who moves while a pool goes is forgotten", "move.go",
+		"\t_ = s.Close()\n",
+		"",
+	},
+	{
+		"what has nothing to do keeps its server connections", "mover.go",
+		"\t\t\tconn.retire()\n",
+		"\t\t\tconn.slot = slotRetired\n",
+	},
+	{
+		"a worker looks around for ever", "mover.go",
+		"\tcase share > 0 || w.batches.Load() > 0 ||",
+		"\tcase share >= 0 ||",
+	},
 }
 
 // plantedSeeds is how many seeds may be needed to find a planted bug.
