@@ -17,15 +17,20 @@ type traveller struct {
 // answers have left: else requests could overtake each other. It has nothing on a server that only it has, and has not sent half a
 // request. What it has sent besides is in its socket.
 func (c *client) settled() bool {
+	return c.requests == 0 && c.held == 0 && c.queue.oldest == nil && c.conn.Unsent() == 0 && c.portable()
+}
+
+// portable reports whether the client is settled but for what will soon be answered.
+func (c *client) portable() bool {
 	switch {
-	case c.requests > 0 || c.held > 0 || c.queue.oldest != nil || c.cut != nil || c.unparsed != nil:
+	case c.cut != nil || c.unparsed != nil:
 		return false
 	case c.holding || c.ended || c.leaving || c.stalled || c.resuming || c.overflowed || c.broken || c.gone || c.crowded():
 		return false
 	case c.session != nil && !c.session.portable():
 		return false
 	}
-	return c.conn.Open() && c.conn.Unsent() == 0
+	return c.conn.Open()
 }
 
 // portable reports whether another worker can take over all of the session.

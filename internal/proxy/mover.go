@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"time"
 
 	"nutmeg/internal/evloop"
@@ -24,7 +25,11 @@ type mover struct {
 	until  int64   // when it ends in any case
 	given  int
 	cursor *client // who is looked at next; nil: the first
+	looked bool    // at all clients, once at least
 	parcel []traveller
+
+	coaxed    []*client // those that are not read from, so that they come to rest
+	coaxUntil int64     // until when at most
 
 	rest   evloop.Timer // of a worker without clients: when its server connections are closed
 	rested bool         // they have been
@@ -36,6 +41,7 @@ type pace struct {
 	settle int64 // for which a worker that has got clients gets no others, and one that has given some gives no others
 	keep   int64 // for which a worker gives away nobody after it has got clients: so a client does not go to and fro
 	rest   int64 // after which server connections of a worker without clients are closed
+	coax   int64 // for which a client is not read from to bring it to rest, at most
 }
 
 var usualPace = pace{
@@ -43,6 +49,7 @@ var usualPace = pace{
 	settle: int64(time.Second),
 	keep:   int64(3 * time.Second),
 	rest:   int64(30 * time.Second),
+	coax:   int64(time.Millisecond),
 }
 
 const (
@@ -51,6 +58,8 @@ const (
 	movesPerBatch = 16
 	// giveInterval is between two batches of a worker that gives clients away and has nothing else to do.
 	giveInterval = int64(10 * time.Millisecond)
+	// coaxesAtOnce is how many clients at a time are not read from to bring them to rest.
+	coaxesAtOnce = 4
 	// activeWithin is how long ago a client that is active has said something.
 	activeWithin = int64(time.Second)
 	// activeSample is of how many clients it is counted how many are active.
@@ -96,7 +105,7 @@ func (b *mover) Expired() {
 	now := w.loop.Now()
 	switch {
 	case mark == 0:
-		b.to = nil
+		b.endGift()
 		w.share.Store(0)
 		w.batches.Store(0)
 		return
@@ -160,7 +169,7 @@ func (b *mover) consider(mark int) {
 	if !w.claim(now) || !to.claim(now) {
 		return // another worker was faster
 	}
-	b.to, b.left, b.all, b.given, b.cursor = to, g.count, g.all, 0, nil
+	b.to, b.left, b.all, b.given, b.cursor, b.looked = to, g.count, g.all, 0, nil, false
 	b.until = now + p.pace.settle
 	if b.all {
 		b.left = int(w.load.Load())
@@ -198,7 +207,7 @@ func (w *worker) mayGive() bool { return w.departure == nil && !w.proxy.still.Lo
 func (b *mover) give() {
 	w := b.worker
 	p, now := w.proxy, w.loop.Now()
-	if !w.mayGive() || now >= b.until || b.left <= 0 {
+	if !w.mayGive() || now >= b.until || b.left <= 0 || len(b.coaxed) > 0 && now >= b.coaxUntil {
 		b.endGift()
 		return
 	}
@@ -211,6 +220,7 @@ func (b *mover) give() {
 	b.pick()
 	if len(b.parcel) == 0 {
 		p.moving.Add(-1)
+		b.coax()
 		return
 	}
 	p.moved.Add(1)
@@ -233,6 +243,15 @@ func (b *mover) give() {
 // pick fills the parcel.
 func (b *mover) pick() {
 	w := b.worker
+	for i, c := range b.coaxed {
+		if c != nil && c.settled() && len(b.parcel) < b.left {
+			b.coaxed[i] = nil
+			b.parcel = append(b.parcel, c.leaveFor(b.to))
+		}
+	}
+	if len(b.parcel) > 0 {
+		return
+	}
 	for range looksPerBatch {
 		c := b.cursor
 		if c == nil {
@@ -248,12 +267,63 @@ func (b *mover) pick() {
 			}
 		}
 		if b.cursor == nil {
+			b.looked = true
 			return // the next batch begins anew
 		}
 	}
 }
 
+// coax stops reading from some clients of a busy worker for a moment, if none has come to rest by itself: connections that many requests share
+// always have some in flight. What is in flight is answered meanwhile, and then they go. If that takes too long, for a server is slow,
+// they are read from again, and stay.
+func (b *mover) coax() {
+	w := b.worker
+	now := w.loop.Now()
+	if len(b.coaxed) > 0 || b.all || !b.looked || b.given > 0 {
+		return
+	}
+	c := w.clients
+	for skip := w.loop.Outside().Random() % looksPerBatch; skip > 0 && c != nil; skip-- {
+		c = c.next
+	}
+	for range looksPerBatch {
+		if c == nil {
+			if c = w.clients; c == nil {
+				return
+			}
+		}
+		if c.portable() && c.isActive() && !slices.Contains(b.coaxed, c) {
+			c.conn.Pause()
+			if !c.gone {
+				b.coaxed = append(b.coaxed, c)
+			}
+			if len(b.coaxed) == min(coaxesAtOnce, b.left) {
+				break
+			}
+		}
+		c = c.next
+	}
+	b.coaxUntil = now + w.proxy.pace.coax
+	w.loop.Arm(&b.timer, b.coaxUntil, b)
+}
+
+// letBe reads from clients again that were to come to rest.
+func (b *mover) letBe() {
+	w := b.worker
+	for i, c := range b.coaxed {
+		b.coaxed[i] = nil
+		if c == nil {
+			continue
+		}
+		if !c.gone && !c.leaving && !c.stalled && w.departure == nil {
+			c.conn.Resume()
+		}
+	}
+	b.coaxed = b.coaxed[:0]
+}
+
 func (b *mover) endGift() {
+	b.letBe()
 	p := b.worker.proxy
 	rest := p.pace.settle
 	if b.given == 0 {

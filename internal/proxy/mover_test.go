@@ -230,6 +230,65 @@ func TestWhoCannotTravel(t *testing.T) {
 	}
 }
 
+// TestBusyConnectionsAreBroughtToRest: also clients that always have requests in flight are shared among workers, without one being
+// answered out of turn. One whose server is slow is left alone.
+func TestBusyConnectionsAreBroughtToRest(t *testing.T) {
+	const requests = 1000
+	for _, slow := range []bool{false, true} {
+		a := newMoving(t, 2, "")
+		a.proxy.pace = simPace
+		var crowd []*caller
+		sent := make([]int, 4)
+		for i := range sent {
+			c := a.call(proxyAddress)
+			c.says(a, "PING\r\n", "+PONG\r\n")
+			c.got = ""
+			crowd = append(crowd, c)
+			var again func()
+			again = func() {
+				if sent[i] < requests {
+					sent[i]++
+					c.SendString(fmt.Sprintf("SET n%d %d\r\nGET n%d\r\n", i, sent[i], i))
+					a.After(100*time.Microsecond, again)
+				}
+			}
+			again()
+		}
+		if slow {
+			for _, s := range a.servers {
+				s.Freeze()
+			}
+		}
+		a.busy(1, 0)
+		a.wait(30 * time.Millisecond)
+		a.busy(0.5, 0.5)
+		if got := fmt.Sprint(a.population()); (got == "[4 0]") != slow {
+			t.Errorf("slow %v: the clients are on %s", slow, got)
+		}
+		a.mendEverything()
+		var want strings.Builder
+		for n := range requests {
+			value := fmt.Sprint(n + 1)
+			fmt.Fprintf(&want, "+OK\r\n$%d\r\n%s\r\n", len(value), value)
+		}
+		a.until("all answers", func() bool {
+			for i := range crowd {
+				if sent[i] < requests || !strings.HasSuffix(crowd[i].got, "\r\n1000\r\n") {
+					return false
+				}
+			}
+			return true
+		})
+		for i, c := range crowd {
+			if c.got != want.String() {
+				t.Errorf("slow %v: client %d was answered out of turn", slow, i)
+			}
+		}
+		a.busy(0, 0)
+		a.end(crowd...)
+	}
+}
+
 // TestSilentRequestsAreWaitedFor: what a client has sent without wanting a response has been done before it goes.
 func TestSilentRequestsAreWaitedFor(t *testing.T) {
 	a := newArena(t, 1, memcacheLanguage{}, 1, 2, "")

@@ -46,7 +46,7 @@ func TestMovesOnThreads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.pace = pace{tick: int64(time.Millisecond), settle: int64(time.Millisecond), keep: int64(time.Millisecond), rest: int64(time.Second)}
+	p.pace = pace{tick: int64(time.Millisecond), settle: int64(time.Millisecond), keep: int64(time.Millisecond), rest: int64(time.Second), coax: int64(time.Millisecond)}
 	if err := p.Listen(nil); err != nil {
 		t.Fatal(err)
 	}

@@ -292,18 +292,18 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"a client moves with requests in flight", "move.go",
-		"c.requests > 0 || c.held > 0 || c.queue.oldest != nil || c.cut != nil",
-		"c.cut != nil",
+		"\treturn c.requests == 0 && c.held == 0 && c.queue.oldest == nil && c.conn",
+		"\treturn c.conn",
 	},
 	{
 		"half a request is forgotten when its client moves", "move.go",
-		" || c.cut != nil ||",
-		" ||",
+		"\tcase c.cut != nil || c.unparsed",
+		"\tcase c.unparsed",
 	},
 	{
 		"output is forgotten when its client moves", "move.go",
-		"\treturn c.conn.Open() && c.conn.Unsent() == 0\n",
-		"\treturn c.conn.Open() && (c.conn.Unsent() == 0 || c.conn.Output().Len() > 0)\n",
+		" && c.conn.Unsent() == 0 && c.portable()",
+		" && c.portable()",
 	},
 	{
 		"a client inside a transaction moves", "move.go",
@@ -334,6 +334,11 @@ var plantedBugs = []plantedBug{
 		"what has nothing to do keeps its server connections", "mover.go",
 		"\t\t\tconn.retire()\n",
 		"\t\t\tconn.slot = slotRetired\n",
+	},
+	{
+		"a client that cannot be brought to rest is not read from again", "mover.go",
+		"\t\tif !c.gone && !c.leaving && !c.stalled && w.departure == nil {\n",
+		"\t\tif !c.gone && !c.leaving && !c.stalled && w.departure == nil && c.requests == 0 {\n",
 	},
 	{
 		"a worker looks around for ever", "mover.go",

@@ -11,6 +11,7 @@ import (
 // simPace is that of workers who move clients, in a hurry: the whole of a run takes less time than workers have between two looks else.
 var simPace = pace{
 	tick: int64(2 * time.Millisecond), settle: int64(4 * time.Millisecond), keep: int64(9 * time.Millisecond), rest: int64(80 * time.Millisecond),
+	coax: int64(300 * time.Microsecond),
 }
 
 // restless reports whether clients move between workers in the run of a seed.
@@ -44,7 +45,23 @@ func (a *agitation) shake() {
 			o.SetLoad(pickOne(r, 0, 0.05, 0.2, 0.5, 0.8, 1, 1))
 		}
 	}
+	if workers := s.proxy.workers; len(workers) > 1 && !s.draining {
+		workers[r.IntN(len(workers))].coaxSome(workers[r.IntN(len(workers))])
+	}
 	s.After(milliseconds(r, 1, 40), a.shake)
+}
+
+// coaxSome has a worker bring some clients to rest and give them to another, though others are at rest already.
+func (w *worker) coaxSome(to *worker) {
+	w.loop.Post(func() {
+		m := w.mover
+		if w == to || m.to != nil || !w.mayGive() {
+			return
+		}
+		m.to, m.left, m.all, m.given, m.cursor, m.looked = to, coaxesAtOnce, false, 0, nil, true
+		m.until = w.loop.Now() + simPace.settle
+		m.coax()
+	})
 }
 
 // calm makes all workers idle.
