@@ -200,7 +200,7 @@ func (c *threadTalker) list() string {
 
 // ends waits for the end of the connection.
 func (c *threadTalker) ends() {
-	if b, err := c.in.ReadByte(); err != io.EOF { //nolint:errorlint // the reader's own value
+	if b, err := c.in.ReadByte(); err != io.EOF {
 		c.t.Errorf("instead of the end of the connection: %q, %v", b, err)
 	}
 }

@@ -74,7 +74,7 @@ func newSimulation(seed uint64, change func(*scenario)) (*simulation, error) {
 	}
 	if restless(seed) {
 		s.agitation = s.newAgitation(seed)
-		s.scenario.busyMark = 60
+		s.busyMark = 60
 	}
 	if change != nil {
 		change(s.scenario)
