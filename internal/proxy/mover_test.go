@@ -146,6 +146,23 @@ func TestWorkersWithoutWorkAreLeftAlone(t *testing.T) {
 	a.end(crowd...)
 }
 
+// TestIdleClientsComeTogether: when load ends at once, nobody has to say anything for workers to become one.
+func TestIdleClientsComeTogether(t *testing.T) {
+	a := newMoving(t, 2, "")
+	crowd := a.crowdOf(9)
+	a.busy(1, 0)
+	a.chat(crowd, 6*time.Second)
+	if got := a.population(); got[1] == 0 {
+		t.Errorf("with a worker that is busy: %v", got)
+	}
+	a.busy(0, 0)
+	a.wait(15 * time.Second)
+	if got := fmt.Sprint(a.population()); got != "[9 0]" {
+		t.Errorf("with nothing to do: %s", got)
+	}
+	a.end(crowd...)
+}
+
 // TestPreconnectedStay: connections that are there before clients are stay when these have gone.
 func TestPreconnectedStay(t *testing.T) {
 	a := newMoving(t, 2, "  preconnect: true\n")

@@ -331,19 +331,19 @@ var plantedBugs = []plantedBug{
 		"",
 	},
 	{
-		"what has nothing to do keeps its server connections", "mover.go",
+		"what has nothing to do keeps its server connections", "giving.go",
 		"\t\t\tconn.retire()\n",
 		"\t\t\tconn.slot = slotRetired\n",
 	},
 	{
-		"a client that cannot be brought to rest is not read from again", "mover.go",
+		"a client that cannot be brought to rest is not read from again", "giving.go",
 		"\t\tif !c.gone && !c.leaving && !c.stalled && w.departure == nil {\n",
 		"\t\tif !c.gone && !c.leaving && !c.stalled && w.departure == nil && c.requests == 0 {\n",
 	},
 	{
 		"a worker looks around for ever", "mover.go",
-		"\tcase share > 0 || w.batches.Load() > 0 ||",
-		"\tcase share >= 0 ||",
+		"\tcase b.idle == 0 ||",
+		"\tcase b.idle >= 0 ||",
 	},
 }
 
