@@ -21,6 +21,9 @@ type system struct {
 	random *rand.PCG
 	vector ioVector
 	work   workMeter
+
+	courtesy courtesy
+	now      func() int64 // Now, made once
 }
 
 // poller is the kernel's readiness interface of a platform.
@@ -51,6 +54,7 @@ func NewPortableSystem() (Outside, error) { return newSystem(newPollPoller()) }
 
 func newSystem(p poller) (Outside, error) {
 	s := &system{poller: p, start: time.Now(), random: rand.NewPCG(rand.Uint64(), rand.Uint64())}
+	s.now = s.Now
 	if err := s.wakeup.open(); err != nil {
 		return nil, err
 	}
@@ -75,6 +79,9 @@ func (s *system) Wake() { s.wakeup.signal() }
 func (s *system) Wait(events []Event, timeout int64) (int, error) {
 	if s.work.on {
 		s.work.ends(s)
+	}
+	if timeout != 0 {
+		s.courtesy.giveWay(s.now, sysYield)
 	}
 	n, err := s.poller.wait(events, timeout)
 	for i := range n {
