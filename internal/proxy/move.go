@@ -87,7 +87,7 @@ func (w *worker) takeIn(t *traveller) {
 		return
 	}
 	if idle := int64(p.conf.Limits.ClientIdle); idle > 0 {
-		w.sweep.by(c.lastActive + idle)
+		w.sweep.by(coarse(c.lastActive+idle, idle))
 	}
 	c.takeLeave()
 }
@@ -105,5 +105,6 @@ func (w *worker) unlinkClient(c *client) {
 	if w.mover != nil && w.mover.cursor == c {
 		w.mover.cursor = c.next
 	}
+	w.sweep.forget(c)
 	unlink(&w.clients, c)
 }

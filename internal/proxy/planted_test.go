@@ -345,6 +345,11 @@ var plantedBugs = []plantedBug{
 		"\tcase b.idle == 0 ||",
 		"\tcase b.idle >= 0 ||",
 	},
+	{
+		"who waits in line is not told when it is over", "succession.go",
+		"\twaiting := at.waiting\n\tat.waiting = nil\n",
+		"\twaiting := at.waiting[:0]\n",
+	},
 }
 
 // plantedSeeds is how many seeds may be needed to find a planted bug.
