@@ -69,7 +69,7 @@ func TestServerChurn(t *testing.T) {
 		duration, clients = 4*time.Second, 1000
 	}
 	var servers []*testkit.Process
-	conf := "nutmeg:\n  workers: 2\nalpha:\n  listen: {listen}\n  redis: true\n  backlog: 4096\n  timeout: 5000\n" +
+	conf := "nutmeg:\n  workers: 2\n  worker_busy: 5\nalpha:\n  listen: {listen}\n  redis: true\n  backlog: 4096\n  timeout: 5000\n" +
 		"  auto_eject_hosts: true\n  server_failure_limit: 3\n  server_retry_timeout: 500\n  servers:\n"
 	for i := range 3 {
 		servers = append(servers, testkit.Redis(t))

@@ -72,7 +72,7 @@ func startFaultBed(t *testing.T, f fault) (*faultBed, *network) {
 		spoilt = startNetwork(t, first)
 		first = spoilt.addr
 	}
-	b.Nutmeg = startNutmeg(t, fmt.Sprintf("nutmeg:\n  workers: 2\n"+
+	b.Nutmeg = startNutmeg(t, fmt.Sprintf("nutmeg:\n  workers: 2\n  worker_busy: 0\n"+
 		"alpha:\n  listen: {listen}\n  redis: %t\n  hash: murmur\n  distribution: modula\n  timeout: %d\n%s  servers:\n  - %s:1 s1\n  - %s:1 s2\n"+
 		"beta:\n  listen: {listen}\n  redis: %t\n  servers:\n  - %s:1 m1\n",
 		!f.cache, max(f.timeout, 0), f.pool, first, b.servers[1].Addr(), f.cache, startOther(t).Addr()))

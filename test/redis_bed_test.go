@@ -24,6 +24,7 @@ type redisBed struct {
 type bedOptions struct {
 	servers    int
 	workers    int      // 0: as many as the daemon takes by itself
+	busy       int      // worker_busy; 0: clients are spread over the workers
 	unix       bool     // the servers listen on unix sockets
 	listen     string   // instead of a free port
 	serverArgs []string // for every redis-server
@@ -51,7 +52,7 @@ func startRedisBed(t testing.TB, o bedOptions) *redisBed {
 func bedYAML(o bedOptions, servers []*testkit.Process) string {
 	var y strings.Builder
 	if o.workers > 0 {
-		fmt.Fprintf(&y, "nutmeg:\n  workers: %d\n", o.workers)
+		fmt.Fprintf(&y, "nutmeg:\n  workers: %d\n  worker_busy: %d\n", o.workers, o.busy)
 	}
 	listen := o.listen
 	if listen == "" {

@@ -53,7 +53,7 @@ func (c *rawConn) waitBlocked(id string) {
 // TestRedisClientList holds that a client sees all of its pool, on whatever worker, and nobody else.
 func TestRedisClientList(t *testing.T) {
 	t.Parallel()
-	b := startNutmeg(t, strings.ReplaceAll("nutmeg:\n  workers: 3\n"+
+	b := startNutmeg(t, strings.ReplaceAll("nutmeg:\n  workers: 3\n  worker_busy: 0\n"+
 		"alpha:\n  listen: {listen}\n  redis: true\n  servers:\n  - {server}:1 s1\n"+
 		"beta:\n  listen: {listen}\n  redis: true\n  servers:\n  - {server}:1 s1\n", "{server}", testkit.Redis(t).Addr()))
 	stranger := dial(t, b.AddrOf(1))

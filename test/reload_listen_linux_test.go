@@ -20,7 +20,7 @@ func TestRemovedPoolAnswersFirst(t *testing.T) {
 			g := newGate(t)
 			held, other := serveScript(t, g.serve), serveScript(t, sayName("b"))
 			going, staying := freeAddr(t), freeAddr(t)
-			stays := fmt.Sprintf("nutmeg: {workers: %d}\n", workers) + poolYAML("beta", staying, nil, other.addr+":1 b")
+			stays := fmt.Sprintf("nutmeg: {workers: %d, worker_busy: 0}\n", workers) + poolYAML("beta", staying, nil, other.addr+":1 b")
 			n := startNutmeg(t, stays+poolYAML("alpha", going, nil, held.addr+":1 a"))
 			var waiting, idle, others []*rawConn
 			for range 6 {
@@ -75,7 +75,7 @@ func TestListenersChangeHands(t *testing.T) {
 	a, b := serveScript(t, sayName("a")), serveScript(t, sayName("b"))
 	one, two, three := freeAddr(t), freeAddr(t), freeAddr(t)
 	conf := func(alpha, beta string) string {
-		return "nutmeg: {workers: 2}\n" + poolYAML("alpha", alpha, nil, a.addr+":1 a") + poolYAML("beta", beta, nil, b.addr+":1 b")
+		return "nutmeg: {workers: 2, worker_busy: 0}\n" + poolYAML("alpha", alpha, nil, a.addr+":1 a") + poolYAML("beta", beta, nil, b.addr+":1 b")
 	}
 	n := startNutmeg(t, conf(one, two))
 	var early []*rawConn

@@ -30,7 +30,7 @@ type restlessConf struct {
 func (c *restlessConf) yaml(step int) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("nutmeg: {workers: 2, drain_timeout: %d, client_connections: %d, max_memory: %dmb}", 10000+step, 5000+step, 512+step)
+	line("nutmeg: {workers: 2, worker_busy: 5, drain_timeout: %d, client_connections: %d, max_memory: %dmb}", 10000+step, 5000+step, 512+step)
 
 	line("alpha:\n  listen: %s\n  redis: true\n  backlog: %d", c.alpha[step/3%2], 512+step%5)
 	line("  timeout: %d\n  server_connections: %d\n  tcpkeepalive: %v", 60000+step, 1+step/2%3, step%4 < 2)

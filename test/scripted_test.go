@@ -184,9 +184,10 @@ func afterOne(text string, then script) script {
 // such as "timeout: 400".
 func poolConf(options string, servers ...string) string { return workersConf(1, options, servers...) }
 
+// workersConf is poolConf with several workers, over which clients are spread.
 func workersConf(workers int, options string, servers ...string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "nutmeg:\n  workers: %d\nalpha:\n  listen: {listen}\n", workers)
+	fmt.Fprintf(&b, "nutmeg:\n  workers: %d\n  worker_busy: 0\nalpha:\n  listen: {listen}\n", workers)
 	for line := range strings.Lines(options) {
 		if line = strings.TrimSpace(line); line != "" {
 			b.WriteString("  " + line + "\n")

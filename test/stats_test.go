@@ -32,7 +32,7 @@ func TestStatsText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf(`{"service":"nutmeg", "source":"%s", "version":"VERSION", "uptime":N, "timestamp":N, "total_connections":N, "curr_connections":N, "reloads":N, "reload_errors":N, "upgrade_errors":N, `, host) +
+	want := fmt.Sprintf(`{"service":"nutmeg", "source":"%s", "version":"VERSION", "uptime":N, "timestamp":N, "total_connections":N, "curr_connections":N, "reloads":N, "reload_errors":N, "upgrade_errors":N, "workers":N, "workers_in_use":N, "workers_busy":N, "client_moves":N, `, host) +
 		`"first": {` + poolKeys + ` "127.0.0.1": ` + serverKeys + `,"127.0.0.1:1": ` + serverKeys + `},` +
 		`"second": {` + poolKeys + ` "s2": ` + serverKeys + `,"s10": ` + serverKeys + `}}` + "\n"
 	check := func(how, text string) {

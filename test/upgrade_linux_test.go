@@ -23,7 +23,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 		t.Run(fmt.Sprintf("%d workers", workers), func(t *testing.T) {
 			server, cache := testkit.Redis(t), testkit.Memcached(t)
 			socket := filepath.Join(shortDir(t), "s")
-			yaml := fmt.Sprintf("nutmeg:\n  workers: %d\nalpha:\n  listen: {listen}\n  redis: true\n  servers: [\"%s:1\"]\n", workers, server.Addr())
+			yaml := fmt.Sprintf("nutmeg:\n  workers: %d\n  worker_busy: 0\nalpha:\n  listen: {listen}\n  redis: true\n  servers: [\"%s:1\"]\n", workers, server.Addr())
 			yaml += fmt.Sprintf("beta:\n  listen: %s 0666\n  redis: true\n  servers: [\"%s:1\"]\n", socket, server.Addr())
 			yaml += fmt.Sprintf("gamma:\n  listen: {listen}\n  servers: [\"%s:1\"]\n", cache.Addr())
 			l := startLineage(t, yaml)

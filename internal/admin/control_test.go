@@ -248,7 +248,7 @@ func TestServersPage(t *testing.T) {
 
 func TestReloadsAreCounted(t *testing.T) {
 	p := serve(t, nil, ready, patient(), with(&control{done: 7, failed: 2}))
-	if got := p.get(t, "/stats"); !strings.Contains(got, `"curr_connections":5, "reloads":7, "reload_errors":2, "upgrade_errors":3, "beta": {`) {
+	if got := p.get(t, "/stats"); !strings.Contains(got, `"curr_connections":5, "reloads":7, "reload_errors":2, "upgrade_errors":3, "workers":4, `) {
 		t.Errorf("got %q", got)
 	}
 }

@@ -47,6 +47,10 @@ func (j *jsonWriter) append(dst []byte, cfg *config.Config, w *stats.Worker, r C
 	dst = appendNumber(dst, "reloads", r.Reloads)
 	dst = appendNumber(dst, "reload_errors", r.ReloadErrors)
 	dst = appendNumber(dst, "upgrade_errors", r.UpgradeErrors)
+	dst = appendNumber(dst, "workers", w.Workers)
+	dst = appendNumber(dst, "workers_in_use", w.WorkersInUse)
+	dst = appendNumber(dst, "workers_busy", w.Busy)
+	dst = appendNumber(dst, "client_moves", w.ClientMoves)
 	for i := range cfg.Pools {
 		dst = j.appendPool(dst, &cfg.Pools[i], at(w.Pools, i))
 	}

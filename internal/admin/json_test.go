@@ -25,6 +25,7 @@ func twoPools() *config.Config {
 func counted() *stats.Worker {
 	w := stats.NewWorker([]int{2, 1})
 	w.TotalConnections, w.CurrConnections = 12, 5
+	w.Workers, w.WorkersInUse, w.Busy, w.ClientMoves = 4, 3, 1250, 17
 	w.Pools[0] = stats.Pool{
 		ClientEOF: 1, ClientErr: 2, ClientConnections: 3, ServerEjects: 4, ForwardError: 5, Fragments: 6,
 		Servers: []stats.Server{
@@ -64,7 +65,7 @@ func TestJSONIsLaidOutAsTwemproxys(t *testing.T) {
 	want := strings.Join(lines, "") + "\n"
 	got := twemproxysOnly(string(writeJSON(twoPools(), counted(), start.Add(90*time.Second))))
 	// What twemproxy does not have stands in one place, and the rest is as if it were not there.
-	const ours = `"reloads":0, "reload_errors":0, "upgrade_errors":0, `
+	const ours = `"reloads":0, "reload_errors":0, "upgrade_errors":0, "workers":4, "workers_in_use":3, "workers_busy":1250, "client_moves":17, `
 	if strings.Count(got, ours) != 1 || strings.Replace(got, ours, "", 1) != want {
 		t.Errorf("got\n%swant, but for %s,\n%s", got, ours, want)
 	}
@@ -100,6 +101,10 @@ func TestJSONParsesToTheCounters(t *testing.T) {
 	number(top, "reloads", 0)
 	number(top, "reload_errors", 0)
 	number(top, "upgrade_errors", 0)
+	number(top, "workers", 4)
+	number(top, "workers_in_use", 3)
+	number(top, "workers_busy", 1250)
+	number(top, "client_moves", 17)
 	for i, p := range cfg.Pools {
 		pool, ok := top[p.Name].(map[string]any)
 		if !ok {
@@ -127,7 +132,7 @@ func TestJSONStaysWholeWhenConfigAndCountersDiffer(t *testing.T) {
 		w    *stats.Worker
 		want string
 	}{
-		{"no pools", &config.Config{}, counted(), `"upgrade_errors":0}` + "\n"},
+		{"no pools", &config.Config{}, counted(), `"client_moves":17}` + "\n"},
 		{"counters not there yet are zero", twoPools(), &stats.Worker{}, `"` + stats.ServerFields()[len(stats.ServerFields())-1].Name + `":0}}}` + "\n"},
 		{"a pool without servers", &config.Config{Pools: []config.Pool{{Name: "p"}}}, counted(), `"` + stats.PoolFields()[len(stats.PoolFields())-1].Name + `":0}}` + "\n"},
 	} {

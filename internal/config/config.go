@@ -34,6 +34,7 @@ type Config struct {
 // Global holds the settings of the process, from the top-level key nutmeg.
 type Global struct {
 	Workers           int           // event loops, 1..1024; 0 = not set, one for each usable core
+	WorkerBusy        int           // percent of a core from which on a worker gives clients away; 0 = clients are spread and stay
 	ClientConnections int           // most clients of all pools at a time; 0 = as many as descriptors allow
 	MaxMemory         int64         // bytes that clients and servers may make the process hold; 0 = half of what the machine has
 	DrainTimeout      time.Duration // how long requests under way may take when the process stops

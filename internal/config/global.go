@@ -13,12 +13,13 @@ const maxWorkers = 1024
 
 // defaultGlobal is the settings of a file without the mapping nutmeg.
 func defaultGlobal() Global {
-	return Global{DrainTimeout: 10 * time.Second, UpgradeTimeout: 30 * time.Second, ResolveInterval: time.Minute}
+	return Global{WorkerBusy: 70, DrainTimeout: 10 * time.Second, UpgradeTimeout: 30 * time.Second, ResolveInterval: time.Minute}
 }
 
 // globalKeys are the keys of the mapping nutmeg, in the order of docs/configuration.md.
 var globalKeys = []key[Global]{
 	{"workers", (*reader).workers, showWorkers},
+	percentKey("worker_busy", func(g *Global) *int { return &g.WorkerBusy }),
 	integerKey("client_connections", atLeast(0), func(g *Global) *int { return &g.ClientConnections }),
 	sizeKey("max_memory", bounds{low: 64 << 20, high: maxSize, zero: true}, func(g *Global) *int64 { return &g.MaxMemory }),
 	millisecondsKey("drain_timeout", atLeast(0), func(g *Global) *time.Duration { return &g.DrainTimeout }),

@@ -50,8 +50,8 @@ func describe(cfg *Config, err error) string {
 	}
 	var b strings.Builder
 	g := &cfg.Global
-	fmt.Fprintf(&b, "%s: workers %d clients %d memory %d drain %v upgrade %v resolve %v watch %v\n",
-		cfg.File, g.Workers, g.ClientConnections, g.MaxMemory, g.DrainTimeout, g.UpgradeTimeout, g.ResolveInterval, g.Watch)
+	fmt.Fprintf(&b, "%s: workers %d busy %d clients %d memory %d drain %v upgrade %v resolve %v watch %v\n",
+		cfg.File, g.Workers, g.WorkerBusy, g.ClientConnections, g.MaxMemory, g.DrainTimeout, g.UpgradeTimeout, g.ResolveInterval, g.Watch)
 	for _, p := range cfg.Pools {
 		fmt.Fprintf(&b, "pool %q %v: listen %q (%v, mode %04o, backlog %d, reuseport %v) clients %d keepalive %v\n",
 			p.Name, p.Protocol, p.Listen.Text, p.Listen.Address, p.Listen.Mode, p.Listen.Backlog, p.Listen.ReusePort, p.ClientConnections, p.TCPKeepalive)

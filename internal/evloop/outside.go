@@ -23,6 +23,10 @@ type Outside interface {
 	Wall() time.Time
 	// Random returns 64 random bits.
 	Random() uint64
+	// Busy is for how long the loop has worked rather than waited, and how much processor time the whole process has taken,
+	// both in nanoseconds since some fixed moment. The first is estimated, and counts from the first call on; it goes on while
+	// the thread has to wait for a processor. The second is 0 where it is not known.
+	Busy() (worked, process int64)
 
 	// Listen opens a listening socket that does not block.
 	Listen(addr Address, opt ListenOptions) (Socket, error)

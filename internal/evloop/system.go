@@ -20,6 +20,7 @@ type system struct {
 	start  time.Time
 	random *rand.PCG
 	vector ioVector
+	work   workMeter
 
 	courtesy courtesy
 	now      func() int64 // Now, made once
@@ -63,7 +64,11 @@ func newSystem(p poller) (Outside, error) {
 	return s, nil
 }
 
-func (s *system) Now() int64 { return int64(time.Since(s.start)) }
+func (s *system) Now() int64 {
+	now := int64(time.Since(s.start))
+	s.work.since = now
+	return now
+}
 
 func (s *system) Wall() time.Time { return time.Now() }
 
@@ -72,6 +77,9 @@ func (s *system) Random() uint64 { return s.random.Uint64() }
 func (s *system) Wake() { s.wakeup.signal() }
 
 func (s *system) Wait(events []Event, timeout int64) (int, error) {
+	if s.work.on {
+		s.work.ends(s)
+	}
 	if timeout != 0 {
 		s.courtesy.giveWay(s.now, sysYield)
 	}

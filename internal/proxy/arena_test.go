@@ -15,6 +15,15 @@ import (
 
 const proxyAddress = "127.0.0.1:22121"
 
+// spread has the clients of a configuration spread over the workers, and stay there.
+func spread(text string) string {
+	const word = "nutmeg: {"
+	if rest, ok := strings.CutPrefix(text, word); ok {
+		return word + "worker_busy: 0, " + rest
+	}
+	return word + "worker_busy: 0}\n" + text
+}
+
 // arena is the engine on the simulated outside for tests that know what they want to see: one pool, and clients made by hand.
 type arena struct {
 	*sim.World
@@ -36,7 +45,7 @@ func newArena(t *testing.T, seed uint64, l language, servers, workers int, setti
 	t.Helper()
 	a := &arena{World: sim.New(seed), t: t, language: l}
 	var text strings.Builder
-	fmt.Fprintf(&text, "p:\n  listen: %s\n  %s\n  hash: murmur\n%s  servers:\n", proxyAddress, l.protocol(), settings)
+	fmt.Fprintf(&text, spread("")+"p:\n  listen: %s\n  %s\n  hash: murmur\n%s  servers:\n", proxyAddress, l.protocol(), settings)
 	for i := range servers {
 		address := fmt.Sprintf("10.0.0.%d:6379", i+1)
 		fmt.Fprintf(&text, "   - %s:1 s%d\n", address, i)

@@ -1,6 +1,9 @@
 package proxy
 
-import "sort"
+import (
+	"sort"
+	"sync"
+)
 
 // arrivals tells when a client came, by its serial. It is a list of moments, not of clients: most pools have more of these, and each
 // would need room for what hardly anybody asks. The further back, the less exact it is.
@@ -15,6 +18,24 @@ const (
 	mostArrivals    = 1024
 	arrivalInterval = int64(1e9) // moments that are nearer to each other are one
 )
+
+// arrivalBook is the arrivals of all clients of a proxy. The first worker writes them down, others look them up for CLIENT LIST.
+type arrivalBook struct {
+	mu       sync.Mutex // guards arrivals
+	arrivals arrivals
+}
+
+func (b *arrivalBook) note(serial uint32, now int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.arrivals.note(serial, now)
+}
+
+func (b *arrivalBook) of(serial uint32) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.arrivals.of(serial)
+}
 
 // note says that a client has come.
 func (a *arrivals) note(serial uint32, now int64) {

@@ -19,7 +19,7 @@ type client struct {
 	held      int    // bytes held for the client, apart from its output
 	collected int    // of these: bytes of responses that are coming, or wait for their turn
 	expected  int32  // bytes that a response is expected to have
-	serial    uint32 // picks among several connections to a server
+	serial    uint32 // counts the clients of the proxy: its id, and picks among several connections to a server
 	requests  int32  // in flight, also those that want no response
 	guessed   uint8  // how many responses what is expected is still a guess for
 

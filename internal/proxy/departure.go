@@ -15,6 +15,7 @@ type departure struct {
 	give    func(Handed) // nil: close
 	gone    func()       // called when the last client has left
 	crowded atomic.Int32 // workers that have clients left
+	told    atomic.Bool  // gone has been called
 }
 
 // Handed is a client on its way to another proxy.
@@ -120,9 +121,18 @@ func (w *worker) stay() {
 func (w *worker) checkDeserted() {
 	if d := w.departure; d != nil && w.guests == 0 && !w.deserted {
 		w.deserted = true
-		if d.crowded.Add(-1) == 0 {
+		if d.crowded.Add(-1) == 0 && w.proxy.population.Load() == 0 && d.told.CompareAndSwap(false, true) {
 			d.gone()
 		}
+	}
+}
+
+// expectGuest says that a client comes, though perhaps all have left. One can have been on its way from a worker that had not
+// heard of the departure.
+func (w *worker) expectGuest() {
+	if w.departure != nil && w.deserted {
+		w.deserted = false
+		w.departure.crowded.Add(1)
 	}
 }
 

@@ -163,12 +163,14 @@ func (p *Proxy) Change(conf *config.Config, done func(error)) {
 		next.follow(first.loop.Now())
 		p.current.Store(next)
 		// The first worker is the last to change: it accepts, and what it hands to the others they must know by then.
+		p.still.Store(true)
 		var waiting atomic.Int32
 		waiting.Store(int32(len(p.workers)))
 		change := func(w *worker) {
 			w.enter(next)
 			w.preconnect()
 			if waiting.Add(-1) == 0 {
+				p.still.Store(false)
 				done(nil)
 			}
 		}
@@ -188,7 +190,7 @@ func (w *worker) enter(next *generation) {
 		counts[i] = len(next.pools[i].conf.Servers)
 	}
 	counters := stats.NewWorker(counts)
-	counters.TotalConnections = w.stats.TotalConnections
+	counters.TotalConnections, counters.ClientMoves = w.stats.TotalConnections, w.stats.ClientMoves
 	w.stats = counters
 
 	before := w.poolOf

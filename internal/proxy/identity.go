@@ -53,11 +53,20 @@ func (p *workerPool) identify(key identityKey) (id *identity, ok bool) {
 	if key == p.ownIdentity() {
 		return nil, true
 	}
-	id = p.identities[key]
+	if p.identities[key] == nil && len(p.identities) >= mostIdentities && !p.endIdle() {
+		return nil, false
+	}
+	return p.intern(key), true
+}
+
+// intern is identify for a client that has had the identity on another worker. There it was within the bound, so all workers together have
+// no more than they may.
+func (p *workerPool) intern(key identityKey) *identity {
+	if key == p.ownIdentity() {
+		return nil
+	}
+	id := p.identities[key]
 	if id == nil {
-		if len(p.identities) >= mostIdentities && !p.endIdle() {
-			return nil, false
-		}
 		id = &identity{identityKey: key, pool: p, index: p.freeLane()}
 		if p.identities == nil {
 			p.identities = map[identityKey]*identity{}
@@ -66,7 +75,7 @@ func (p *workerPool) identify(key identityKey) (id *identity, ok bool) {
 	}
 	id.clients++
 	p.worker.loop.Disarm(&id.idle)
-	return id, true
+	return id
 }
 
 // freeLane is the least index that no identity has.

@@ -189,7 +189,7 @@ func TestHelloChangesWhatNothingIs(t *testing.T) {
 	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
 	c := a.call(proxyAddress)
 	c.SendString("HELLO 3\r\nGET k\r\n")
-	a.until("null", func() bool { return strings.HasSuffix(c.got, ":2\r\n_\r\n") })
+	a.until("null", func() bool { return strings.HasSuffix(c.got, ":1\r\n_\r\n") })
 	c.gets(a, "BLPOP k 0.1\r\n", "_\r\n")
 	c.gets(a, "WATCH k\r\nSET k v\r\nMULTI\r\nGET k\r\nEXEC\r\n", "+OK\r\n+OK\r\n+OK\r\n+QUEUED\r\n_\r\n")
 	other := a.call(proxyAddress)

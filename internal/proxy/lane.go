@@ -99,7 +99,7 @@ func (s *server) connFor(c *client, size int) *serverConn {
 	case size > c.mark() && c.held == 0:
 		i = n
 	case n > 1:
-		i = int(c.serial) % n
+		i = c.turn(n)
 	}
 	c.alone = i == n
 	if conn := l.conns[i]; conn != nil {
@@ -108,13 +108,17 @@ func (s *server) connFor(c *client, size int) *serverConn {
 	return s.open(l, i, c.identity())
 }
 
+// turn picks among n connections to a server. Serials count the clients of all workers, which may get them by turns: these shall not
+// all pick the same.
+func (c *client) turn(n int) int { return int(c.serial) / len(c.worker.proxy.workers) % n }
+
 // connOf returns the connection that small requests of a client take if it has an identity.
 func (s *server) connOf(c *client, id *identity) *serverConn {
 	l := &s.lane
 	if id != nil {
 		l = s.laneOf(id)
 	}
-	i := int(c.serial) % (len(l.conns) - 1)
+	i := c.turn(len(l.conns) - 1)
 	if conn := l.conns[i]; conn != nil {
 		return conn
 	}

@@ -153,30 +153,36 @@ func (l *listener) close() {
 	}
 }
 
-// Accepted gives a new client to the worker that has the fewest.
+// Accepted takes a new client.
 func (l *listener) Accepted(s evloop.Socket) {
 	sp, first := l.pool, l.proxy.workers[0]
 	if limit := int64(sp.conf.ClientConnections); limit > 0 && sp.census.clients.Load() >= limit {
 		first.poolOf[sp.census].turnAway(s, limit)
 		return
 	}
-	if limit := l.proxy.maxClients.Load(); limit > 0 && l.proxy.clients() >= limit {
+	if limit := l.proxy.maxClients.Load(); limit > 0 && l.proxy.population.Load() >= limit {
 		first.poolOf[sp.census].turnAway(s, limit)
 		return
 	}
 	l.proxy.assign(sp.census, s, nil)
 }
 
-// assign gives a client to the worker that has the fewest. State is that of a client that comes from another proxy, else nil.
+// assign gives a client to the worker that takes new ones. State is that of a client that comes from another proxy, else nil.
 func (p *Proxy) assign(of *census, s evloop.Socket, state *clientState) {
 	of.clients.Add(1)
-	first, to := p.workers[0], p.leastLoaded()
+	p.population.Add(1)
+	first := p.workers[0]
+	p.standings = p.standingsNow(p.standings, 0)
+	to := p.workers[place(p.standings, int(p.busyMark.Load()))]
 	to.load.Add(1)
+	p.serial = max(p.serial+1, p.serials.Load())
+	serial := p.serial
+	p.arrivals.note(serial, first.loop.Now())
 	if to == first {
-		to.admit(of, s, state)
+		to.admit(of, s, serial, state)
 		return
 	}
-	to.loop.Post(func() { to.admit(of, s, state) })
+	to.loop.Post(func() { to.admit(of, s, serial, state) })
 }
 
 // Listeners returns the sockets on which the proxy listens now, by address. They stay the proxy's: they are for handing

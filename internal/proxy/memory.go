@@ -59,10 +59,11 @@ func pressureOf(held, limit int64) pressure {
 	return pressureStarved
 }
 
-// setLimits takes over what is not the matter of one pool: how many clients the proxy serves, and how many bytes they and
-// the servers may make it hold. 0 means no limit.
+// setLimits takes over what is not the matter of one pool: how many clients the proxy serves, how many bytes they and
+// the servers may make it hold (0 means no limit), and from when on a worker is busy.
 func (p *Proxy) setLimits(global *config.Global) {
 	p.maxClients.Store(int64(global.ClientConnections))
+	p.busyMark.Store(int32(10 * global.WorkerBusy))
 	p.memory.limit.Store(global.MaxMemory)
 }
 

@@ -97,7 +97,7 @@ var plantedBugs = []plantedBug{
 	},
 	{
 		"a request takes any connection", "lane.go",
-		"\t\ti = int(c.serial) % n\n",
+		"\t\ti = c.turn(n)\n",
 		"\t\ti = int(s.stats.Requests) % n\n",
 	},
 	{
@@ -289,6 +289,61 @@ var plantedBugs = []plantedBug{
 		"a client inside a transaction is handed over", "departure.go",
 		"\tcase c.holding, c.session != nil && c.session.engaged():\n",
 		"\tcase c.holding:\n",
+	},
+	{
+		"a client moves with requests in flight", "move.go",
+		"\treturn c.requests == 0 && c.held == 0 && c.queue.oldest == nil && c.conn",
+		"\treturn c.conn",
+	},
+	{
+		"half a request is forgotten when its client moves", "move.go",
+		"\tcase c.cut != nil || c.unparsed",
+		"\tcase c.unparsed",
+	},
+	{
+		"output is forgotten when its client moves", "move.go",
+		" && c.conn.Unsent() == 0 && c.portable()",
+		" && c.portable()",
+	},
+	{
+		"a client inside a transaction moves", "move.go",
+		"\treturn !s.engaged() && !s.monitoring",
+		"\treturn !s.monitoring",
+	},
+	{
+		"a client's database is forgotten when it moves", "move.go",
+		"\t\t\tc.session.identity = id\n",
+		"",
+	},
+	{
+		"a password is forgotten when a client moves", "move.go",
+		", authenticated: c.authenticated,",
+		",",
+	},
+	{
+		"a client that moves counts twice", "move.go",
+		"\tw.load.Add(-1)\n\tw.guests--\n\tc.pool",
+		"\tw.guests--\n\tc.pool",
+	},
+	{
+		"who moves while a pool goes is forgotten", "move.go",
+		"\t_ = s.Close()\n",
+		"",
+	},
+	{
+		"what has nothing to do keeps its server connections", "giving.go",
+		"\t\t\tconn.retire()\n",
+		"\t\t\tconn.slot = slotRetired\n",
+	},
+	{
+		"a client that cannot be brought to rest is not read from again", "giving.go",
+		"\t\tif !c.gone && !c.leaving && !c.stalled && w.departure == nil {\n",
+		"\t\tif !c.gone && !c.leaving && !c.stalled && w.departure == nil && c.requests == 0 {\n",
+	},
+	{
+		"a worker looks around for ever", "mover.go",
+		"\tcase b.idle == 0 ||",
+		"\tcase b.idle >= 0 ||",
 	},
 	{
 		"who waits in line is not told when it is over", "succession.go",

@@ -42,9 +42,21 @@ type Proxy struct {
 	listeners listeners // of the first worker, and of its goroutine only
 	leavePath atomic.Pointer[func(config.Address) bool]
 
+	serial     uint32        // of the client that came last; of the first worker's goroutine only
 	serials    atomic.Uint32 // below it are serials of clients that came from another process
-	maxClients atomic.Int64  // of all pools; 0 = no limit
+	arrivals   arrivalBook
+	population atomic.Int64 // how many clients all workers have, and those that are on their way to them
+	maxClients atomic.Int64 // of all pools; 0 = no limit
 	memory     memory
+
+	// How clients move between workers.
+	pace      pace
+	busyMark  atomic.Int32 // from which share on a worker is busy, in thousandths; 0: clients stay where they are
+	still     atomic.Bool  // nobody moves for now
+	moving    atomic.Int32 // parcels of clients on their way
+	moved     atomic.Int64 // all that there have been
+	asking    atomic.Int32 // clients that ask all workers: none begins to move meanwhile
+	standings []standing   // scratch of the first worker
 
 	running sync.WaitGroup
 	stopped chan struct{}
@@ -58,11 +70,14 @@ func New(conf *config.Config, outsides []evloop.Outside, log *slog.Logger) (*Pro
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{log: log, seeds: seeds, listeners: listeners{}, stopped: make(chan struct{})}
+	p := &Proxy{log: log, seeds: seeds, listeners: listeners{}, pace: usualPace, stopped: make(chan struct{})}
 	p.setLimits(&conf.Global)
 	p.current.Store(first)
 	for i, outside := range outsides {
 		w := newWorker(p, i, outside)
+		if len(outsides) > 1 {
+			w.mover = newMover(w)
+		}
 		w.enter(first)
 		p.workers = append(p.workers, w)
 	}
@@ -161,8 +176,10 @@ func (p *Proxy) Snapshot(ctx context.Context) (*config.Config, *stats.Worker, er
 	}
 }
 
-// snapshot is Snapshot, and returns nothing if the workers are just changing from one configuration to the next.
+// snapshot is Snapshot, and returns nothing if the workers are just changing from one configuration to the next, or clients
+// from one worker to another, which would be counted twice or not at all.
 func (p *Proxy) snapshot(ctx context.Context) (*config.Config, *stats.Worker, error) {
+	moved, moving := p.moved.Load(), p.moving.Load() // in this order
 	type answer struct {
 		generation *generation
 		stats      *stats.Worker
@@ -186,7 +203,7 @@ func (p *Proxy) snapshot(ctx context.Context) (*config.Config, *stats.Worker, er
 			return nil, nil, fmt.Errorf("cannot read statistics: a worker does not answer: %w", ctx.Err())
 		}
 	}
-	if mixed {
+	if mixed || moving != 0 || moved != p.moved.Load() {
 		return nil, nil, nil
 	}
 	return first.conf, sum, nil
@@ -194,29 +211,9 @@ func (p *Proxy) snapshot(ctx context.Context) (*config.Config, *stats.Worker, er
 
 var errStopping = errors.New("the proxy is stopping")
 
-// reserveSerial has all workers give new clients serials above one that is in use.
+// reserveSerial has new clients get serials above an id that is in use.
 func (p *Proxy) reserveSerial(used int64) {
 	next := uint32(min(used+1, math.MaxUint32/2))
 	for now := p.serials.Load(); now < next && !p.serials.CompareAndSwap(now, next); now = p.serials.Load() {
 	}
-}
-
-// clients is how many clients all workers have, and those that are on their way to them.
-func (p *Proxy) clients() int64 {
-	var sum int64
-	for _, w := range p.workers {
-		sum += w.load.Load()
-	}
-	return sum
-}
-
-// leastLoaded is the worker with the fewest clients.
-func (p *Proxy) leastLoaded() *worker {
-	least := p.workers[0]
-	for _, w := range p.workers[1:] {
-		if w.load.Load() < least.load.Load() {
-			least = w
-		}
-	}
-	return least
 }

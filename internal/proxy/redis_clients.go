@@ -39,7 +39,7 @@ func (c *client) line(cmd string) clientLine {
 	if c.conn.Unsent() > 0 {
 		events = "rw"
 	}
-	age := (w.loop.Now() - w.arrivals.of(c.serial)) / 1e9
+	age := (w.loop.Now() - w.proxy.arrivals.of(c.serial)) / 1e9
 	idle := min((w.loop.Now()-c.lastActive)/1e9, age)
 	text := fmt.Appendf(nil, "id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d "+
 		"qbuf=%d qbuf-free=0 argv-mem=0 multi-mem=%d rbs=0 rbp=0 obl=%d oll=0 omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=-1 resp=%d",

@@ -332,7 +332,7 @@ func (c *client) id() int64 {
 	if c.session != nil && c.session.id != 0 {
 		return c.session.id
 	}
-	return int64(c.serial)*int64(len(c.worker.proxy.workers)) + int64(c.worker.index) + 1
+	return int64(c.serial)
 }
 
 // reset makes the client what it was when it came.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"nutmeg/internal/resp"
@@ -57,7 +58,9 @@ func (p *workerPool) appendOwnInfo(dst []byte, missing []string, whole bool) []b
 	line("process_id", os.Getpid())
 	line("uptime_in_seconds", (w.loop.Now()-w.proxy.startedAt)/1e9)
 	line("workers", len(w.proxy.workers))
-	line("clients", w.proxy.clients())
+	line("workers_clients", w.proxy.ofWorkers(func(w *worker) int64 { return w.load.Load() }))
+	line("workers_busy_percent", w.proxy.ofWorkers(func(w *worker) int64 { return int64(w.share.Load()) / 10 }))
+	line("clients", w.proxy.population.Load())
 	line("memory_held", w.proxy.memory.held.Load())
 	line("memory_limit", w.proxy.memory.limit.Load())
 	line("pool", p.name())
@@ -73,6 +76,15 @@ func (p *workerPool) appendOwnInfo(dst []byte, missing []string, whole bool) []b
 	line("this_worker_forward_errors", p.stats.ForwardError)
 	line("this_worker_server_connections", open)
 	return dst
+}
+
+// ofWorkers is a figure of each worker, in their order.
+func (p *Proxy) ofWorkers(figure func(*worker) int64) string {
+	list := make([]string, len(p.workers))
+	for i, w := range p.workers {
+		list[i] = strconv.FormatInt(figure(w), 10)
+	}
+	return strings.Join(list, ",")
 }
 
 // nameList is names of the configuration in one line.

@@ -58,7 +58,7 @@ func (c *caller) says(a *arena, request, response string) {
 // change has the proxy go over to another configuration and returns its error.
 func (a *arena) change(text string) (err error) {
 	a.t.Helper()
-	conf, parseErr := config.Parse("sim.yml", []byte(text))
+	conf, parseErr := config.Parse("sim.yml", []byte(spread(text)))
 	if parseErr != nil {
 		a.t.Fatal(parseErr)
 	}

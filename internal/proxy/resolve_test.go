@@ -8,7 +8,7 @@ import (
 
 // TestServersFollowTheirNames: connections are replaced when a name means another machine, and only then.
 func TestServersFollowTheirNames(t *testing.T) {
-	const text = "nutmeg:\n  resolve_interval: 1000\n"
+	const text = "nutmeg: {resolve_interval: 1000}\n"
 	a := newArena(t, 1, redisLanguage{}, 2, 2, "")
 	first, second := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
 	a.SetHost("redis.test", first)

@@ -209,7 +209,7 @@ func (c *client) resumeSession(state *sessionState) bool {
 	s.library, s.noEvict = library{state.Library, state.LibraryVersion}, state.NoEvict
 	s.mute = mute{state.ReplyOff, state.ReplySkip}
 	s.transaction.broken = state.WatchLost
-	c.worker.proxy.reserveSerial(state.ID/int64(len(c.worker.proxy.workers)) + 1) // so that nobody gets this id
+	c.worker.proxy.reserveSerial(state.ID) // so that nobody gets this id
 	if state.Own {
 		return true
 	}

@@ -1,6 +1,10 @@
 package proxy
 
-import "nutmeg/internal/buffer"
+import (
+	"time"
+
+	"nutmeg/internal/buffer"
+)
 
 // requestsBelow is how many requests one client can have in flight before it reaches its mark, at most.
 func requestsBelow(mark int) int { return mark/requestOverhead + 1 }
@@ -148,9 +152,14 @@ func checkCounters(i int, w *worker, fail func(format string, args ...any)) {
 
 // checkTimers is for the time when nothing is to come: only what looks around from time to time has a timer.
 func (s *simulation) checkTimers() {
-	for i, w := range s.proxy.workers {
+	for _, w := range s.proxy.workers {
 		w.loop.Disarm(&w.resolver.timer)
 		w.loop.Disarm(&w.sweep.timer)
+	}
+	if err := s.RunFor(s.loops, time.Second); err != nil { // workers look around once more behind what they did last
+		s.fail("%v", err)
+	}
+	for i, w := range s.proxy.workers {
 		if at, armed := w.loop.NextTimer(); armed {
 			s.fail("worker %d has a timer at %d though nothing is to come", i, at)
 		}

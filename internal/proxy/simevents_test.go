@@ -159,6 +159,9 @@ func (s *simulation) newProxy(conf *config.Config, workers int) (*Proxy, error) 
 	if err != nil {
 		return nil, err
 	}
+	if s.agitation != nil {
+		p.pace = simPace
+	}
 	s.proxy = p
 	s.proxies = append(s.proxies, p)
 	s.loops = append(s.loops, p.Loops()...)

@@ -125,7 +125,7 @@ func (c *campaign) String() string {
 // String says what was run.
 func (n simCount) String() string {
 	return fmt.Sprintf("%d requests of %d clients, %d responses checked, %d of them errors with a cause, %d faults, %d reloads, "+
-		"%d upgrades, %.2f virtual hours", n.requests, n.clients, n.responses, n.errors, n.faults, n.reloads, n.upgrades, n.virtual.Hours())
+		"%d upgrades, %d moves, %.2f virtual hours", n.requests, n.clients, n.responses, n.errors, n.faults, n.reloads, n.upgrades, n.moves, n.virtual.Hours())
 }
 
 func TestKeptSeeds(t *testing.T) {

@@ -20,6 +20,8 @@ type scenario struct {
 	leavers int // of the clients, how many leave before they have all
 	reloads int // and upgrades
 	drains  bool
+
+	busyMark int // worker_busy; 0: clients stay on their workers
 }
 
 // spell is a time of faults.
@@ -274,6 +276,7 @@ func drawServer(r *rand.Rand, pool, i int) serverPlan {
 // text is the configuration file.
 func (c *scenario) text() string {
 	var b strings.Builder
+	fmt.Fprintf(&b, "nutmeg: {worker_busy: %d}\n", c.busyMark)
 	for _, p := range c.pools {
 		if p.out {
 			continue

@@ -36,12 +36,13 @@ type simulation struct {
 	starving  int64         // until then the proxy may be late to accept clients
 	mending   bool          // all faults of the round are over
 	actors    *actors       // nil: there are none
+	agitation *agitation    // nil: clients stay on their workers
 	count     simCount
 }
 
 // simCount is what a run was.
 type simCount struct {
-	requests, responses, errors, faults, reloads, upgrades, clients int
+	requests, responses, errors, faults, reloads, upgrades, clients, moves int
 
 	virtual time.Duration
 }
@@ -54,6 +55,7 @@ func (n *simCount) add(other simCount) {
 	n.reloads += other.reloads
 	n.upgrades += other.upgrades
 	n.clients += other.clients
+	n.moves += other.moves
 	n.virtual += other.virtual
 }
 
@@ -69,6 +71,10 @@ func newSimulation(seed uint64, change func(*scenario)) (*simulation, error) {
 	s := &simulation{World: w, scenario: drawScenario(w)}
 	if stateful(seed) {
 		s.actors = s.newActors(seed)
+	}
+	if restless(seed) {
+		s.agitation = s.newAgitation(seed)
+		s.busyMark = 60
 	}
 	if change != nil {
 		change(s.scenario)
@@ -144,6 +150,7 @@ func (s *simulation) plan() {
 		s.After(time.Duration(r.Int64N(int64(s.span))), s.drain)
 	}
 	s.cast()
+	s.agitation.begin()
 	s.After(s.span, s.end)
 }
 
@@ -258,6 +265,7 @@ func (s *simulation) round() error {
 	s.checkIdle()
 	s.count.virtual += s.Now() - s.began
 	s.count.clients += len(s.clients)
+	s.count.moves = s.moveCount()
 	for _, c := range s.clients {
 		if !c.gone {
 			c.leave(c.Close)

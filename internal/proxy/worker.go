@@ -12,7 +12,7 @@ import (
 	"nutmeg/internal/stats"
 )
 
-// worker is one event loop with everything it owns. Only its own goroutine touches it, but for load.
+// worker is one event loop with everything it owns. Only its own goroutine touches it, but for what is atomic.
 type worker struct {
 	proxy   *Proxy
 	index   int
@@ -26,17 +26,19 @@ type worker struct {
 	poolOf     map[*census]*workerPool // the same
 	conns      *serverConn             // all that are open, also of servers and pools that are no more
 
-	clients    *client      // all of them, likewise
-	leavers    *client      // those that are being closed gracefully
-	turnedAway int          // others that are, and never were clients
-	sawOff     func()       // one of these is gone
-	guests     int          // how many all of them are
-	departure  *departure   // set while all clients are to leave
-	deserted   bool         // and the last one has
-	resuming   []*client    // those to read from again at the end of the batch
-	load       atomic.Int64 // how many clients and leavers; the worker that accepts reads it
-	serial     uint32
-	arrivals   arrivals
+	clients    *client       // all of them, likewise
+	leavers    *client       // those that are being closed gracefully
+	turnedAway int           // others that are, and never were clients
+	sawOff     func()        // one of these is gone
+	guests     int           // how many all of them are
+	departure  *departure    // set while all clients are to leave
+	deserted   bool          // and the last one has
+	resuming   []*client     // those to read from again at the end of the batch
+	load       atomic.Int64  // how many clients and leavers, and clients on their way here; others read it, and add to it
+	batches    atomic.Int32  // for which part of its time it works on batches, in thousandths; others read this and the next
+	share      atomic.Int32  // likewise, of its processor time
+	takenUntil atomic.Int64  // until then it gets no clients but from who has set this; others set it
+	mover      *mover        // nil if there is no other worker
 	taped      []*workerPool // with a tape to play at the end of the batch
 	tapes      atomic.Int64  // bytes of those on their way here; other workers add
 	wall       int64         // the time of day at wallOf, in microseconds
@@ -106,6 +108,9 @@ func (w *worker) BatchDone() {
 		w.playTapes()
 		w.resumeClients() // those that are closed for it
 	}
+	if w.mover != nil {
+		w.mover.batchDone()
+	}
 	w.checkDeserted()
 	w.weigh()
 	w.trimScratch()
@@ -159,6 +164,7 @@ func (w *worker) preconnect() {
 // snapshot copies the counters and fills in what is counted only when somebody asks.
 func (w *worker) snapshot() *stats.Worker {
 	w.stats.CurrConnections = int64(w.loop.Open())
+	w.stats.Workers, w.stats.WorkersInUse, w.stats.Busy = 1, min(int64(w.guests), 1), int64(w.share.Load())
 	w.countQueues()
 	return w.stats.Clone()
 }
@@ -213,20 +219,23 @@ func (w *worker) shutdown() {
 		p.endIdentities()
 	}
 	w.loop.Disarm(&w.trim)
+	if w.mover != nil {
+		w.loop.Disarm(&w.mover.timer)
+		w.loop.Disarm(&w.mover.rest)
+	}
 	w.loop.Disarm(&w.resolver.timer)
 	w.loop.Stop()
 }
 
 // admit begins to serve a client that the first worker has accepted for this one.
-func (w *worker) admit(of *census, s evloop.Socket, state *clientState) {
+func (w *worker) admit(of *census, s evloop.Socket, serial uint32, state *clientState) {
+	w.expectGuest()
 	p := w.poolOf[of]
-	if p == nil { // the pool went in the meantime
-		w.load.Add(-1)
-		of.clients.Add(-1)
-		_ = s.Close()
+	if p == nil {
+		w.lose(of, s)
 		return
 	}
-	c := p.admit(s)
+	c := p.admit(s, serial)
 	if state != nil && !c.gone {
 		c.restore(state)
 	}

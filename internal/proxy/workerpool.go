@@ -174,11 +174,9 @@ func (p *workerPool) turnAway(s evloop.Socket, limit int64) {
 // mostTurnedAway is how many clients at a time are told why they are turned away. Each takes a descriptor until it has read that.
 const mostTurnedAway = 64
 
-func (p *workerPool) admit(s evloop.Socket) *client {
+func (p *workerPool) admit(s evloop.Socket, serial uint32) *client {
 	w := p.worker
-	w.serial = max(w.serial+1, w.proxy.serials.Load())
-	w.arrivals.note(w.serial, w.loop.Now())
-	c := &client{worker: w, pool: p, serial: w.serial, expected: firstExpected, guessed: guessedResponses, authenticated: p.conf.RedisAuth == ""}
+	c := &client{worker: w, pool: p, serial: serial, expected: firstExpected, guessed: guessedResponses, authenticated: p.conf.RedisAuth == ""}
 	c.watchIdle()
 	link(&w.clients, c)
 	w.guests++
@@ -194,8 +192,7 @@ func (p *workerPool) admit(s evloop.Socket) *client {
 // forget takes a client that has left out of the worker's books.
 func (p *workerPool) forget(c *client) {
 	w := p.worker
-	w.sweep.forget(c)
-	unlink(&w.clients, c)
+	w.unlinkClient(c)
 	w.count(c, -1)
 	p.stats.ClientConnections--
 }
@@ -204,6 +201,7 @@ func (p *workerPool) forget(c *client) {
 func (w *worker) count(c *client, n int) {
 	w.guests += n
 	w.load.Add(int64(n))
+	w.proxy.population.Add(int64(n))
 	c.pool.census.clients.Add(int64(n))
 }
 

@@ -77,6 +77,11 @@ type Worker struct {
 	TotalConnections int64 // connections ever opened: clients, servers and listeners
 	CurrConnections  int64 // gauge: those open now
 
+	Workers      int64 // gauge: how many there are
+	WorkersInUse int64 // gauge: those that have clients
+	Busy         int64 // gauge: processor time that the workers take, in thousandths of a processor
+	ClientMoves  int64 // clients that went from one worker to another
+
 	Pools []Pool // by pool index of the config
 }
 
@@ -121,6 +126,10 @@ func (w *Worker) Add(o *Worker) {
 	}
 	w.TotalConnections += o.TotalConnections
 	w.CurrConnections += o.CurrConnections
+	w.Workers += o.Workers
+	w.WorkersInUse += o.WorkersInUse
+	w.Busy += o.Busy
+	w.ClientMoves += o.ClientMoves
 	w.Pools = grow(w.Pools, len(o.Pools))
 	for i := range o.Pools {
 		w.Pools[i].add(&o.Pools[i])

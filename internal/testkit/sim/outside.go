@@ -25,6 +25,10 @@ type Outside struct {
 	ready   []watchable // all sockets that Wait would report, in no order
 	woken   bool
 	sockets int
+
+	load      float64 // how busy the loop is said to be
+	worked    int64   // until loadSince
+	loadSince int64
 }
 
 var _ evloop.Outside = (*Outside)(nil)
@@ -92,6 +96,17 @@ func (o *Outside) Wall() time.Time { return epoch.Add(time.Duration(o.world.now)
 
 // Random draws from a generator of its own, which depends on the world's seed.
 func (o *Outside) Random() uint64 { return o.random.Uint64() }
+
+// SetLoad says which share of its time the loop works from now on, between 0 and 1: no time passes while it really does.
+func (o *Outside) SetLoad(share float64) {
+	o.worked, _ = o.Busy()
+	o.load, o.loadSince = share, o.world.now
+}
+
+// Busy follows from what SetLoad said. Of the process nothing is known.
+func (o *Outside) Busy() (worked, process int64) {
+	return o.worked + int64(o.load*float64(o.world.now-o.loadSince)), 0
+}
 
 // Resolve looks the name up in the world's table when the answer is due, and calls done then, within World.Run.
 func (o *Outside) Resolve(host string, done func([]netip.Addr, error)) {
