@@ -31,6 +31,7 @@ type client struct {
 	stalled       bool // not read from because it is above its mark, or a server connection is
 	resuming      bool // in the worker's list of clients to read from again
 	overflowed    bool // shall be closed: too much waits for it, or it would miss messages
+	torn          bool // shall be closed: a part is all that comes of the response that it gets
 	broken        bool // sent what is not the protocol
 	gone          bool
 
@@ -125,8 +126,12 @@ func (c *client) callBack() {
 
 // resume parses the input that waited, and reads on if that does not stall the client again.
 func (c *client) resume() {
-	if c.overflowed {
+	switch {
+	case c.overflowed:
 		c.cutOff()
+		return
+	case c.torn:
+		c.sayGoodbye(false)
 		return
 	}
 	if c.holding {

@@ -71,6 +71,26 @@ var plantedBugs = []plantedBug{
 		"\t\tw.refuse(r, sv.pool, cause)\n",
 	},
 	{
+		"an error follows half a response", "serverconn.go",
+		"\t\tif r.flowed > 0 && r.client != nil {\n",
+		"\t\tif r.flowed < 0 && r.client != nil {\n",
+	},
+	{
+		"half a response is all that a client ever gets", "flow.go",
+		"\tc.callBack()\n",
+		"",
+	},
+	{
+		"a response flows before its turn", "flow.go",
+		" && c.queue.oldest == r && !c.gone",
+		" && !c.gone",
+	},
+	{
+		"a response that flows loses what came last", "flow.go",
+		"\tr.flowed += len(piece)\n",
+		"\tif r.flowed += len(piece); len(piece) == 1 {\n\t\treturn\n\t}\n",
+	},
+	{
 		"what a client holds is never less", "answer.go",
 		"\tc.held -= r.charge + r.collected\n\tc.collected -= r.collected\n\tc.requests--\n",
 		"\tc.held -= r.charge + r.collected - 100\n\tc.collected -= r.collected\n\tc.requests--\n",

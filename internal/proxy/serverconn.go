@@ -186,25 +186,27 @@ func (s *serverConn) Received(data []byte) {
 			s.worker.logServer(s.server, "server sent a response that nobody asked for")
 			s.fail(failProtocol)
 		case done:
-			s.responded(piece)
+			s.responded(piece, input{whole: whole})
 		default:
-			if r := s.queue.oldest; r.kept() {
-				s.worker.store(&r.response, piece, input{whole: whole})
-				r.collect(len(piece))
-			}
+			s.arrived(piece, input{whole: whole})
 		}
 	}
 }
 
 // responded ends the oldest request with the last piece of its response.
-func (s *serverConn) responded(piece []byte) {
+func (s *serverConn) responded(piece []byte, source input) {
 	r := s.queue.pop()
 	s.pending--
 	s.relieve()
 	w := s.worker
 	size := len(piece)
-	if r.response.Len() > 0 {
-		r.response.Append(&w.loop.Chunks, piece)
+	switch {
+	case r.flowed > 0:
+		r.flow(piece, source)
+		size = r.flowed
+		piece = nil
+	case r.response.Len() > 0:
+		w.store(&r.response, piece, source)
 		r.collect(len(piece))
 		size = r.response.Len()
 		piece = nil
@@ -285,6 +287,10 @@ func (s *serverConn) fail(cause *failure) {
 		pending++
 		if r.probe {
 			sv.probed(cause.text)
+		}
+		if r.flowed > 0 && r.client != nil {
+			w.tear(r)
+			continue
 		}
 		w.dropResponse(r)
 		w.refuse(r, sv.pool, cause)

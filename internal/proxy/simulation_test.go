@@ -41,7 +41,7 @@ type simulation struct {
 
 // simCount is what a run was.
 type simCount struct {
-	requests, responses, errors, faults, reloads, upgrades, clients int
+	requests, responses, errors, torn, faults, reloads, upgrades, clients int
 
 	virtual time.Duration
 }
@@ -50,6 +50,7 @@ func (n *simCount) add(other simCount) {
 	n.requests += other.requests
 	n.responses += other.responses
 	n.errors += other.errors
+	n.torn += other.torn
 	n.faults += other.faults
 	n.reloads += other.reloads
 	n.upgrades += other.upgrades
