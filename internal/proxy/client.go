@@ -158,7 +158,7 @@ func (c *client) resume() {
 	case c.stalled:
 		c.unparsed.Take(chunks, &waiting.Buffer)
 	default:
-		c.conn.NotifyFlushed(c.deaf())
+		c.notifyFlushed()
 		c.conn.Resume()
 		c.takeLeave()
 	}
@@ -168,6 +168,7 @@ func (c *client) resume() {
 // Flushed says that output has left.
 func (c *client) Flushed() {
 	c.relieve()
+	c.flowOn()
 	c.listenAgain()
 	c.takeLeave()
 }
@@ -243,6 +244,9 @@ func (c *client) vanish() {
 	w := c.worker
 	if c.crowded() {
 		c.burden.conn.letGo(c)
+	}
+	if s := c.awaitedBy(); s != nil {
+		s.readOn()
 	}
 	for c.queue.oldest != nil {
 		r := c.queue.pop()

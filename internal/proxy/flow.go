@@ -8,17 +8,25 @@ package proxy
 //	                  └────────────────────►                           from then on
 //
 // Once a part of a response may have left there is no way back: should the rest not come, an error in its place would be
-// taken for bytes of the value. So the client is closed then. A client that reads slower than the response comes has it
-// in its output, where the limits count it as they count what is collected; its server connection is never waited with.
+// taken for bytes of the value. So the client is closed then.
+//
+// A client that reads slower than the response comes is waited for: nothing more is read from the server connection, as
+// long as only this client waits for that. As soon as anybody else does, the connection is read on, and what comes
+// waits in the client's output, where the limits count it as they count what is collected.
 
-// flowBytes is how much of a response has to be there for it to flow. Below, to be able to answer with an error is worth more.
-const flowBytes = 64 << 10
+const (
+	// flowBytes is how much of a response has to be there for it to flow. Below, to be able to answer with an error is worth more.
+	flowBytes = 64 << 10
+	// flowAhead is how much more than its client reads may come of a response that flows.
+	flowAhead = 512 << 10
+)
 
 // arrived takes a piece of the response to the oldest request, which goes on behind it.
 func (s *serverConn) arrived(piece []byte, source input) {
 	r, w := s.queue.oldest, s.worker
 	if r.flowed > 0 {
 		r.flow(piece, source)
+		s.waitForClient(r.client)
 		return
 	}
 	if !r.kept() {
@@ -68,4 +76,70 @@ func (w *worker) tear(r *request) {
 	c.pool.stats.ForwardError++
 	c.pool.reached(eventTorn, c.conn.Peer, "bytes", r.flowed)
 	c.callBack()
+}
+
+// ahead is how much unsent output has a server connection wait for the client.
+func (c *client) ahead() int { return min(c.worker.flowAhead, c.mark()) }
+
+// waitForClient stops reading while the client, which a response flows to, has much to read, if nobody else would notice.
+func (s *serverConn) waitForClient(c *client) {
+	if c == nil || c.conn.Unsent() <= c.ahead() || s.waitsFor != nil || !s.isOnlyFor(c) {
+		return
+	}
+	s.waitsFor, c.needBurden().awaitedBy = c, s
+	c.conn.NotifyFlushed(true)
+	s.conn.Pause()
+}
+
+// isOnlyFor reports whether nobody but the client waits for anything of the connection. Whoever waits for a dedicated one,
+// or for the end of one that is retired, is not known here.
+func (s *serverConn) isOnlyFor(c *client) bool {
+	if s.slot < 0 || s.crowd.first != nil {
+		return false
+	}
+	for r := s.queue.oldest; r != nil; r = r.behind {
+		if r.sender() != c {
+			return false
+		}
+	}
+	return true
+}
+
+// readOn ends that the connection waits for its client. The time that it did is given to the requests in its queue.
+func (s *serverConn) readOn() {
+	c := s.waitsFor
+	if c == nil {
+		return
+	}
+	s.waitsFor, c.burden.awaitedBy = nil, nil
+	c.notifyFlushed()
+	if timeout := s.server.pool.timeout; timeout > 0 {
+		latest := s.worker.loop.Now() + timeout
+		for r := s.queue.oldest; r != nil; r = r.behind {
+			if r.deadline != 0 {
+				r.deadline = max(r.deadline, latest)
+			}
+		}
+	}
+	s.conn.Resume()
+}
+
+// flowOn reads on from the server connection that waits for the client, when it has read enough.
+func (c *client) flowOn() {
+	if s := c.awaitedBy(); s != nil && c.conn.Unsent() <= c.ahead()/4 {
+		s.readOn()
+	}
+}
+
+// awaitedBy is the server connection that waits for the client; nil for nearly all.
+func (c *client) awaitedBy() *serverConn {
+	if c.burden == nil {
+		return nil
+	}
+	return c.burden.awaitedBy
+}
+
+// notifyFlushed asks to be told when output has left, if anything depends on it.
+func (c *client) notifyFlushed() {
+	c.conn.NotifyFlushed(c.stalled || c.awaitedBy() != nil || c.deaf() || c.worker.departure != nil)
 }

@@ -91,6 +91,26 @@ var plantedBugs = []plantedBug{
 		"\tif r.flowed += len(piece); len(piece) == 1 {\n\t\treturn\n\t}\n",
 	},
 	{
+		"everybody waits for a client that does not read", "serverconn.go",
+		"s.waitsFor != nil && r.sender() != s.waitsFor {",
+		"s.waitsFor != nil && r.sender() == nil {",
+	},
+	{
+		"a server that waits for its client hangs", "serverconn.go",
+		"s.owner.deaf(), s.waitsFor != nil:\n",
+		"s.owner.deaf():\n",
+	},
+	{
+		"a client is waited for that has left", "client.go",
+		"\tif s := c.awaitedBy(); s != nil {\n",
+		"\tif s := c.awaitedBy(); s != nil && s.dead {\n",
+	},
+	{
+		"a client is waited for that has read enough", "flow.go",
+		"c.conn.Unsent() <= c.ahead()/4 {",
+		"c.conn.Unsent() < 0 {",
+	},
+	{
 		"what a client holds is never less", "answer.go",
 		"\tc.held -= r.charge + r.collected\n\tc.collected -= r.collected\n\tc.requests--\n",
 		"\tc.held -= r.charge + r.collected - 100\n\tc.collected -= r.collected\n\tc.requests--\n",

@@ -38,6 +38,7 @@ type serverConn struct {
 	appended uint64        // bytes ever put into the output, or into waiting
 	timer    evloop.Timer
 
+	waitsFor    *client  // it is not read from because this client does not read; nil for nearly all
 	crowd       crowd    // who is not read from because of what is in the queue
 	overload    *failure // what requests are refused with, once one was
 	overloadKey string   // the limit that it names
@@ -93,6 +94,9 @@ func (s *serverConn) enqueue(r *request, n int) {
 	}
 	s.queue.push(r)
 	s.pending++
+	if s.waitsFor != nil && r.sender() != s.waitsFor {
+		s.readOn()
+	}
 	st := s.server.stats
 	st.Requests++
 	st.RequestBytes += int64(n)
@@ -123,7 +127,7 @@ func (s *serverConn) Expired() {
 	case oldest.patient && (!s.connected || len(s.greeting) > 0): // it may take long when the server has it, not before
 	case oldest.deadline == 0:
 		return
-	case s.listens && s.owner.deaf():
+	case s.listens && s.owner.deaf(), s.waitsFor != nil:
 		s.worker.loop.Arm(&s.timer, s.worker.loop.Now()+max(s.server.pool.timeout, minSweep), s) // it is the client that keeps it waiting
 		return
 	case !late:
@@ -153,6 +157,7 @@ func (s *serverConn) retire() {
 	s.lane.conns[s.slot] = nil
 	s.slot = slotRetired
 	s.server.pool.retired++
+	s.readOn()
 	if s.queue.oldest == nil {
 		s.close()
 	}
@@ -262,6 +267,7 @@ func (s *serverConn) fail(cause *failure) {
 		return
 	}
 	s.dead = true
+	s.readOn()
 	w, sv := s.worker, s.server
 	if s.memcache.dialect == dialectAsked {
 		sv.unanswered = unanswered{cause: cause, at: w.loop.Now()}

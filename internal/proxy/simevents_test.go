@@ -163,7 +163,9 @@ func (s *simulation) newProxy(conf *config.Config, workers int) (*Proxy, error) 
 		return nil, err
 	}
 	for _, w := range p.workers {
-		w.flowBytes = s.flowBytes()
+		if w.flowBytes = s.flowBytes(); w.flowBytes == 1 {
+			w.flowAhead = 1000
+		}
 	}
 	s.proxy = p
 	s.proxies = append(s.proxies, p)

@@ -317,7 +317,5 @@ func (c *client) listenAgain() {
 	for _, ear := range s.ears {
 		ear.conn.Resume()
 	}
-	if !c.stalled {
-		c.conn.NotifyFlushed(false)
-	}
+	c.notifyFlushed()
 }
