@@ -42,7 +42,13 @@ func (s *serverConn) arrived(piece []byte, source input) {
 // mayFlow reports whether the next bytes that the client gets are those of the response, and it has read most of what it was sent.
 func (r *request) mayFlow() bool {
 	c := r.client
-	return c != nil && r.errand == nil && c.queue.oldest == r && !c.gone && !c.overflowed && c.conn.Unsent() < flowBytes
+	return c != nil && r.errand == nil && c.queue.oldest == r && !c.gone && !c.overflowed && c.conn.Unsent() < flowBytes && !c.hearsMore()
+}
+
+// hearsMore reports whether the client may get something besides responses at any time: messages, or what others ask for. That
+// must not come within a response. Who begins to hear has nothing in flight then.
+func (c *client) hearsMore() bool {
+	return c.session != nil && (c.session.monitoring || len(c.session.subscriptions.ears) > 0)
 }
 
 // beginFlow hands the client what has come so far.

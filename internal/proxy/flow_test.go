@@ -223,3 +223,29 @@ func TestWhatDoesNotFlow(t *testing.T) {
 		})
 	}
 }
+
+// TestNothingComesWithinALargeResponse: a client of version 3 may ask for values while it is subscribed. Messages come in front of a
+// response or behind it.
+func TestNothingComesWithinALargeResponse(t *testing.T) {
+	a := newArena(t, 1, redisLanguage{}, 1, 1, "")
+	key, response := a.store(0, 2_000_000)
+	c, other := a.call(proxyAddress), a.call(proxyAddress)
+	c.SendString("HELLO 3\r\nSUBSCRIBE a\r\nPING\r\n")
+	a.until("an answer", func() bool { return strings.Contains(c.got, "PONG\r\n") })
+	c.got = ""
+	c.SendString("GET " + key + "\r\n")
+	const messages = 200
+	for range messages {
+		other.SendString("PUBLISH a x\r\n")
+		a.pause(100 * time.Microsecond)
+	}
+	a.until("the value", func() bool { return len(c.got) > len(response) })
+	a.pause(time.Second)
+	if !strings.Contains(c.got, response) {
+		t.Error("something else came within the response")
+	}
+	if n := strings.Count(c.got, "$7\r\nmessage\r\n"); n != messages {
+		t.Errorf("%d messages came, want %d", n, messages)
+	}
+	a.end(c, other)
+}

@@ -111,6 +111,11 @@ var plantedBugs = []plantedBug{
 		"c.conn.Unsent() < 0 {",
 	},
 	{
+		"a message comes within a response", "flow.go",
+		" && !c.hearsMore()\n",
+		"\n",
+	},
+	{
 		"what a client holds is never less", "answer.go",
 		"\tc.held -= r.charge + r.collected\n\tc.collected -= r.collected\n\tc.requests--\n",
 		"\tc.held -= r.charge + r.collected - 100\n\tc.collected -= r.collected\n\tc.requests--\n",
