@@ -210,7 +210,7 @@ func (s *serverConn) responded(piece []byte, source input) {
 		r.flow(piece, source)
 		size = r.flowed
 		piece = nil
-	case r.response.Len() > 0:
+	case r.response.Len() > 0, len(piece) >= detachBytes && r.client != nil:
 		w.store(&r.response, piece, source)
 		r.collect(len(piece))
 		size = r.response.Len()
