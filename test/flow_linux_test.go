@@ -163,7 +163,11 @@ func TestServerThatDiesInALargeResponse(t *testing.T) {
 	if err := n.Pool("alpha").want(map[string]int64{"client_torn": 1}); err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(n.Log(), "client closed: its server failed in the middle of a response") {
-		t.Errorf("the log does not say why:\n%s", n.Log())
-	}
+	eventually(t, "the log to say why", func() error { // it is written a moment later
+		const line = "client closed: its server failed in the middle of a response"
+		if !strings.Contains(n.Log(), line) {
+			return fmt.Errorf("no %q in\n%s", line, n.Log())
+		}
+		return nil
+	})
 }
