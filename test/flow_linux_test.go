@@ -145,7 +145,7 @@ func TestServerThatDiesInALargeResponse(t *testing.T) {
 			return
 		}
 		c.say(half)
-		_ = c.request() // what waits behind it: the next one of the same client,
+		_ = c.request()         // what waits behind it: the next one of the same client,
 		if c.request() != nil { // and that of the other
 			<-die
 		}
