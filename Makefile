@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race conformance sim lint fuzz bench e2e golden cover vuln cross
+.PHONY: help build demo test race conformance sim lint fuzz bench pgo e2e golden cover vuln cross
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,8 +29,11 @@ lint: ## run the linters of .golangci.yml
 fuzz: ## fuzz every target for 30s, or FUZZTIME=...
 	scripts/fuzz.sh
 
-bench: ## measure beside nutcracker; BENCH='-only mget -rounds 9' for flags
+bench: ## measure beside other proxies, a quarter of an hour; BENCH='-only mget -rounds 9' for flags
 	go run ./bench $(BENCH)
+
+pgo: ## make cmd/nutmeg/default.pgo anew, the profile that builds use
+	scripts/pgo.sh
 
 e2e: ## run the end-to-end tests against real servers
 	scripts/install-test-tools.sh && go test -race -count=1 ./test/...

@@ -50,7 +50,9 @@ var rooms = map[string]string{
 
 	"cmd/nutmeg":    "app config daemon evloop handover stats github.com/spf13/pflag",
 	"cmd/nutmegctl": "admin config demo plan pool resp github.com/spf13/pflag",
-	"bench":         "testkit golang.org/x/sys github.com/HdrHistogram/hdrhistogram-go github.com/schollz/progressbar/v3",
+	"bench/chart":   "",
+	"bench/load":    "golang.org/x/sys github.com/HdrHistogram/hdrhistogram-go",
+	"bench":         "bench/chart bench/load testkit golang.org/x/sys github.com/schollz/progressbar/v3",
 }
 
 // daemonModules are the other modules that the daemon may link.

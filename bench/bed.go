@@ -1,53 +1,34 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
 	"syscall"
-	"time"
 
+	"nutmeg/bench/load"
 	"nutmeg/internal/testkit"
 )
 
-// The subjects, in the order of the table. Ratios are to nutcracker.
-const (
-	nutmegOne  = "nutmeg-1" // workers: 1, to be compared with twemproxy's one thread
-	nutmegAll  = "nutmeg"   // its default: a worker for each core
-	nutcracker = "nutcracker"
-	direct     = "direct" // no proxy at all
-)
-
-func subjectNames() []string { return []string{nutmegOne, nutmegAll, nutcracker, direct} }
-
 // bed is everything that runs: servers, proxies, and where they listen.
 type bed struct {
-	redis, memcached [2]*testkit.Process
-	subjects         []*subject
-	versions         map[string]string // of the programs measured
-	workDir          string            // holds the nutmeg that was built
-}
-
-// subject is one thing to be measured. Its proxy lives through all rounds;
-// measurements of memory start another one of their own with launch.
-type subject struct {
-	name            string
-	binary          string
-	conf            string           // everything but the listeners, see launch
-	proxy           *testkit.Process // nil for direct
-	redis, memcache string           // addresses to send load to
-	release         []func()         // gives ports back
+	redis, memcached     [2]*testkit.Process
+	inRedis, inMemcached keyspace // what they hold, see fill
+	subjects             []*subject
+	versions             map[string]string // of the programs measured, by subject
+	notes                []string          // what is missing, for the report
+	workDir              string            // programs that were built, and files for them
+	nutmeg               string            // the binary, once it is known
+	capacity             float64           // of nutcracker, in requests a second; 0 until measured
 }
 
 // newBed starts the servers and one proxy of each kind.
 func newBed(ctx context.Context, opts options) (*bed, error) {
 	raiseFileLimit()
-	b := &bed{versions: map[string]string{}}
+	b := &bed{versions: map[string]string{}, nutmeg: opts.nutmeg}
 	if err := b.start(ctx, opts); err != nil {
 		b.close()
 		return nil, err
@@ -56,6 +37,9 @@ func newBed(ctx context.Context, opts options) (*bed, error) {
 }
 
 func (b *bed) start(ctx context.Context, opts options) (err error) {
+	if b.workDir, err = os.MkdirTemp("", "nutmeg-bench-"); err != nil {
+		return err
+	}
 	for i := range b.redis {
 		if b.redis[i], err = testkit.StartRedis(); err != nil {
 			return err
@@ -65,108 +49,61 @@ func (b *bed) start(ctx context.Context, opts options) (err error) {
 		}
 	}
 	for _, name := range opts.subjects {
-		s := &subject{name: name, conf: b.pools()}
-		b.subjects = append(b.subjects, s)
-		switch name {
-		case direct:
-			s.redis, s.memcache = b.redis[0].Addr(), b.memcached[0].Addr()
-			continue
-		case nutcracker:
-			s.binary = opts.nutcracker
-		case nutmegOne:
-			s.conf += "nutmeg:\n  workers: 1\n"
-			fallthrough
-		case nutmegAll:
-			if err := b.buildNutmeg(ctx, &opts); err != nil {
-				return err
-			}
-			s.binary = opts.nutmeg
-		}
-		if s.proxy, s.redis, s.memcache, err = s.launch(); err != nil {
+		s, err := b.newSubject(ctx, opts, name)
+		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		b.versions[name] = version(ctx, s.binary)
+		if s == nil {
+			continue
+		}
+		b.subjects = append(b.subjects, s)
+		if s.launch != nil && !s.lazy {
+			if err := s.revive(); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
 	}
 	return nil
 }
 
-// pools is the configuration that all proxies get. LISTEN1 and LISTEN2 are
-// filled in by launch. The servers have names, so that every run spreads the
-// keys in the same way, whatever the ports. The hash is one that spreads 16
-// numbered keys, too: fnv1a_64 would send them all to one server.
-func (b *bed) pools() string {
-	pool := func(name, listen, redis string, servers [2]*testkit.Process) string {
-		return fmt.Sprintf(`%s:
-  listen: %s
-  hash: murmur
-  distribution: ketama
-  redis: %s
-  backlog: 1024
-  servers:
-   - %s:1 one
-   - %s:1 two
-`, name, listen, redis, servers[0].Addr(), servers[1].Addr())
+// note adds something that the reader of the numbers should know, once.
+func (b *bed) note(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(b.notes, text) {
+		b.notes = append(b.notes, text)
 	}
-	return pool("redis", "LISTEN1", "true", b.redis) + pool("memcached", "LISTEN2", "false", b.memcached)
 }
 
-// launch starts a new proxy of this kind and returns the addresses of its Redis
-// and its memcached pool. The caller closes it.
-func (s *subject) launch() (p *testkit.Process, redis, memcache string, err error) {
-	var addrs [2]string
-	for i := range addrs {
-		port, release, err := testkit.ReservePort()
-		if err != nil {
-			return nil, "", "", err
-		}
-		s.release = append(s.release, release)
-		addrs[i] = fmt.Sprintf("127.0.0.1:%d", port)
+// buildNutmeg builds ./cmd/nutmeg as "make build" does, once, unless the user
+// named a binary.
+func (b *bed) buildNutmeg(ctx context.Context) (string, error) {
+	if b.nutmeg != "" {
+		return b.nutmeg, nil
 	}
-	conf := strings.NewReplacer("LISTEN1", addrs[0], "LISTEN2", addrs[1]).Replace(s.conf)
-	p, err = testkit.StartProxy(s.binary, conf)
-	return p, addrs[0], addrs[1], err
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.workDir, "nutmeg/cmd/nutmeg")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if said, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot build nutmeg: %w\n%s\nname a binary with -nutmeg, or leave it out with -subjects", err, said)
+	}
+	b.nutmeg = filepath.Join(b.workDir, "nutmeg")
+	return b.nutmeg, nil
 }
 
-// buildNutmeg builds ./cmd/nutmeg as "make build" does, once, and sets
-// opts.nutmeg, unless the user named a binary.
-func (b *bed) buildNutmeg(ctx context.Context, opts *options) (err error) {
-	if opts.nutmeg != "" {
-		return nil
+// tellFloor says which requests will come; the floor program reads it when it
+// starts. It reports whether that program can tell them apart.
+func (b *bed) tellFloor(all []load.Exchange) (bool, error) {
+	text := kinds(all)
+	if text == nil {
+		return false, nil
 	}
-	if b.workDir == "" {
-		if b.workDir, err = os.MkdirTemp("", "nutmeg-bench-"); err != nil {
-			return err
-		}
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.workDir, "nutmeg/cmd/nutmeg")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if said, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("cannot build nutmeg: %w\n%s\nname a binary with -nutmeg, or leave it out with -subjects", err, said)
-		}
-	}
-	opts.nutmeg = filepath.Join(b.workDir, "nutmeg")
-	return nil
+	return true, os.WriteFile(b.kindsFile(), text, 0o600)
 }
 
-// version returns the first line that the binary prints for --version, on
-// either stream; twemproxy uses the error stream.
-func version(ctx context.Context, binary string) string {
-	said, err := exec.CommandContext(ctx, binary, "--version").CombinedOutput()
-	line, _, _ := bytes.Cut(said, []byte("\n"))
-	if err != nil && len(line) == 0 {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(line))
-}
+func (b *bed) kindsFile() string { return filepath.Join(b.workDir, "kinds") }
 
 // close ends all processes, by process id.
 func (b *bed) close() {
 	for _, s := range b.subjects {
-		if s.proxy != nil {
-			s.proxy.Close()
-		}
-		for _, release := range s.release {
-			release()
-		}
+		s.close()
 	}
 	for i := range b.redis {
 		for _, p := range []*testkit.Process{b.redis[i], b.memcached[i]} {
@@ -175,9 +112,7 @@ func (b *bed) close() {
 			}
 		}
 	}
-	if b.workDir != "" {
-		_ = os.RemoveAll(b.workDir)
-	}
+	_ = os.RemoveAll(b.workDir)
 }
 
 // fileLimit returns how many files a process started from here may open, a
@@ -200,25 +135,4 @@ func raiseFileLimit() {
 	}
 	limit.Cur = limit.Max
 	_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
-}
-
-// cpuTime returns the CPU time the subject's proxy has used; an error if it has
-// no proxy.
-func (s *subject) cpuTime() (time.Duration, error) {
-	if s.proxy == nil {
-		return 0, errors.ErrUnsupported
-	}
-	return cpuTime(s.proxy.PID())
-}
-
-// revive restarts a proxy that has failed a measurement, so that the next shape
-// does not pay for it.
-func (s *subject) revive() error {
-	if s.proxy == nil {
-		return nil
-	}
-	if err := s.proxy.Restart(); err != nil {
-		return errors.Join(errors.New("the proxy does not start again"), err)
-	}
-	return nil
 }

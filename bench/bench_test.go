@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
-	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,49 +11,70 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"nutmeg/bench/load"
 )
 
-// A short run has to measure every shape. nutmeg takes part as soon as there is
-// something to build.
-func TestShortRunMeasuresEverything(t *testing.T) {
-	subjects := []string{nutcracker, direct}
-	if _, err := os.Stat("../cmd/nutmeg/main.go"); err == nil {
-		subjects = subjectNames()
-	}
+// measure runs the bench as the command does, and returns what it printed and
+// the report that it wrote.
+func measure(t *testing.T, args ...string) (string, report) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "bench.json")
-	opts, err := parseFlags([]string{"-short", "-subjects", strings.Join(subjects, ","), "-json", file})
+	opts, err := parseFlags(append([]string{"-short", "-json", file}, args...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts.requests = 500 // the race detector is slow enough
+	opts.length = 5 * time.Millisecond // the race detector is slow enough
 	var out bytes.Buffer
 	if err := run(t.Context(), opts, &out, io.Discard); err != nil {
 		t.Fatalf("%v\n%s", err, out.Bytes())
 	}
-	var report struct {
-		Shapes []struct {
-			ID      string
-			Columns []string
-			Samples map[string][][]*float64
-		}
-	}
-	text, err := os.ReadFile(file)
+	rep, err := readReport(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(text, &report); err != nil {
-		t.Fatal(err)
+	return out.String(), rep
+}
+
+// A short run has to measure every shape.
+func TestShortRunMeasuresEverything(t *testing.T) {
+	out, rep := measure(t, "-subjects", "nutmeg-1,nutcracker,direct", "-calls=false")
+	if len(rep.results) != len(shapeIDs()) {
+		t.Fatalf("%d shapes in the file, want %d", len(rep.results), len(shapeIDs()))
 	}
-	if len(report.Shapes) != len(shapeIDs()) {
-		t.Fatalf("%d shapes in the file, want %d", len(report.Shapes), len(shapeIDs()))
-	}
-	for _, s := range report.Shapes {
-		rows := s.Samples[nutcracker]
-		if len(rows) != 1 || len(rows[0]) != len(s.Columns) || rows[0][0] == nil {
-			t.Errorf("%s: the samples of nutcracker are %v, want one row of %d numbers", s.ID, rows, len(s.Columns))
+	for _, r := range rep.results {
+		for _, subject := range []string{nutmegOne, nutcracker} {
+			if rows := r.samples[subject]; len(rows) != 1 || rows[0][0] != rows[0][0] {
+				t.Errorf("%s: the samples of %s are %v, want one", r.shape.id, subject, rows)
+			}
 		}
-		if !strings.Contains(out.String(), "\n"+s.ID+": ") {
-			t.Errorf("%s has no table in\n%s", s.ID, out.Bytes())
+		if !strings.Contains(out, "\n"+r.shape.id+": ") {
+			t.Errorf("%s has no table in\n%s", r.shape.id, out)
+		}
+		for _, b := range r.shape.bounds {
+			if b.of != floor && b.of != haproxy && !strings.Contains(out, b.String()+": ") {
+				t.Errorf("%s: the bound %s is not judged", r.shape.id, b)
+			}
+		}
+	}
+}
+
+// What is not there on every machine is measured where it is, and named where
+// it is not.
+func TestEverySubjectTakesPart(t *testing.T) {
+	template := "twin=nutcracker -c {config:testdata/twin.yml} -s {spare.port} -a 127.0.0.1"
+	out, rep := measure(t, "-only", "^(redis-zipf|memcached-get10|open-20000)$", "-proxy", template)
+	for _, r := range rep.results {
+		for _, name := range append(subjectNames(), "twin") {
+			missing := strings.Contains(out, "note: "+name+" is left out")
+			if measured := len(r.samples[name]) == 1; measured == missing {
+				t.Errorf("%s: %s is measured: %v, missing: %v\n%s", r.shape.id, name, measured, missing, out)
+			}
+		}
+		traced := !strings.Contains(out, errNoTrace.Error()) && r.shape.calls != nil
+		if calls := r.calls[nutcracker]; traced && sumOf(calls) <= 0 {
+			t.Errorf("%s: the system calls of nutcracker are %v\n%s", r.shape.id, calls, out)
 		}
 	}
 }
@@ -82,7 +101,13 @@ func TestParseFlags(t *testing.T) {
 		{"a subject must exist", []string{"-subjects", "nutmeg,squirrel"}, `"squirrel" is not one of`},
 		{"the filter must compile", []string{"-only", "("}, "-only: "},
 		{"rounds are positive", []string{"-rounds", "0"}, "at least 1"},
+		{"a sample takes time", []string{"-time", "0s"}, "longer than 0"},
+		{"a sample ends", []string{"-time", "1h"}, "at the most"},
 		{"there are no arguments", []string{"redis-get"}, `unexpected argument "redis-get"`},
+		{"a proxy has a name", []string{"-proxy", "envoy -c envoy.yml"}, "want name=command"},
+		{"a proxy listens", []string{"-proxy", "envoy=envoy -c envoy.yml"}, "nowhere to listen"},
+		{"a proxy's name is its own", []string{"-proxy", "floor=floor {listen}"}, `"floor" is taken`},
+		{"a proxy may come", []string{"-proxy", "envoy=envoy -c {config:envoy.yml}"}, ""},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -100,111 +125,98 @@ func TestShapesAreConsistent(t *testing.T) {
 		t.Errorf("an id comes twice in %v", ids)
 	}
 	for _, s := range allShapes(false) {
-		if !regexp.MustCompile(`^[a-z0-9-]{1,13}$`).MatchString(s.id) {
+		if !regexp.MustCompile(`^[a-z0-9-]{1,15}$`).MatchString(s.id) {
 			t.Errorf("%q does not fit the table", s.id)
 		}
 		for _, b := range s.bounds {
 			if !slices.ContainsFunc(s.columns, func(c column) bool { return c.name == b.column }) {
 				t.Errorf("%s: the bound %q is about a column that it does not have", s.id, b)
 			}
-		}
-	}
-}
-
-func TestParseCSV(t *testing.T) {
-	const header = `"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms"` + "\n"
-	const line = `"GET","66666.66","0.614","0.168","0.463","1.991","2.927","3.063"` + "\n"
-	cases := []struct {
-		name, text string
-		want       outcome
-		fails      bool
-	}{
-		{name: "one test", text: header + line, want: outcome{perSecond: 66666.66, p50: 0.463, p99: 2.927}},
-		{name: "warnings may come first", text: "WARNING: Could not fetch server CONFIG\n" + header + line, want: outcome{perSecond: 66666.66, p50: 0.463, p99: 2.927}},
-		{name: "no result", text: header, fails: true},
-		{name: "an old tool without a header", text: `"GET","66666.66"`, fails: true},
-		{name: "no throughput", text: header + strings.Replace(line, "66666.66", "0.00", 1), fails: true},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			got, err := parseCSV(c.text)
-			if (err != nil) != c.fails || got != c.want {
-				t.Errorf("got %+v, %v; want %+v", got, err, c.want)
+			if b.of != "" && !slices.Contains(subjectNames(), b.of) {
+				t.Errorf("%s: the bound %q is about nobody", s.id, b)
 			}
-		})
-	}
-}
-
-func TestSpread(t *testing.T) {
-	nan := math.NaN()
-	cases := []struct {
-		name   string
-		values []float64
-		want   string
-	}{
-		{"an odd number has a middle", []float64{3, 1, 2}, "2.0 (1.0..3.0)"},
-		{"an even number has two", []float64{4, 1, 2, 3}, "2.5 (1.0..4.0)"},
-		{"one round has no range", []float64{7}, "7.0"},
-		{"what is unknown does not count", []float64{nan, 5, nan}, "5.0"},
-		{"nothing is known", []float64{nan}, "-"},
-		{"no rounds", nil, "-"},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			if got := spreadOf(c.values).format(1); got != c.want {
-				t.Errorf("got %s, want %s", got, c.want)
-			}
-		})
-	}
-}
-
-func TestVerdicts(t *testing.T) {
-	r := result{
-		shape: shape{
-			columns: []column{{name: colRate}, {name: colCPU}},
-			bounds:  []bound{cpuAtMost(0.5), rateAtLeast(1.8), {column: colCPU, most: 1.5}},
-		},
-		samples: map[string][][]float64{
-			// The machine was half as fast in the second round; the ratios are not.
-			nutmegOne:  {{200, 1}, {100, 2}},
-			nutcracker: {{100, 2}, {50, 4}},
-		},
-	}
-	want := []struct{ word, bound, found string }{
-		{"holds", "CPU us/req <= 0.5 of nutcracker's", "0.50"},
-		{"holds", "req/s >= 1.8 of nutcracker's", "2.00"},
-		{"holds", "CPU us/req <= 1.5", "1.50 (1.00..2.00)"},
-	}
-	got := r.verdicts()
-	if len(got) != len(want) {
-		t.Fatalf("%d verdicts, want %d", len(got), len(want))
-	}
-	for i, v := range got {
-		if v.word() != want[i].word || v.bound.String() != want[i].bound || v.found.format(2) != want[i].found {
-			t.Errorf("got %s, %s, %s; want %v", v.word(), v.bound, v.found.format(2), want[i])
 		}
-	}
-	r.shape.bounds = []bound{cpuAtMost(0.49), rateAtLeast(2.01)}
-	for _, v := range r.verdicts() {
-		if v.word() != "MISSES" {
-			t.Errorf("%s holds with %s", v.bound, v.found.format(2))
-		}
-	}
-	delete(r.samples, nutcracker)
-	if left := r.verdicts(); len(left) != 0 {
-		t.Errorf("verdicts without nutcracker: %v", left)
 	}
 }
 
 func TestWrongResponseIsAnError(t *testing.T) {
 	client, server := net.Pipe()
 	defer func() { _ = client.Close() }()
+	e := redisGet(1, 16)
 	go func() {
-		_, _ = io.ReadFull(server, make([]byte, len(redisGet("a", "1").request)))
-		_, _ = server.Write([]byte("$1\r\n2\r\n"))
+		_, _ = io.ReadFull(server, make([]byte, len(e.Request)))
+		_, _ = server.Write(redisGet(2, 16).Response)
 	}()
-	_, err := redisGet("a", "1").do(client, nil)
+	_, err := do(client, e, nil)
 	if err == nil || !strings.Contains(err.Error(), "wrong response") {
 		t.Errorf("got %v, want a wrong response", err)
+	}
+}
+
+func TestExchanges(t *testing.T) {
+	check := func(e load.Exchange, request, response string) {
+		t.Helper()
+		if string(e.Request) != request || string(e.Response) != response {
+			t.Errorf("got\n%q %q, want\n%q %q", e.Request, e.Response, request, response)
+		}
+	}
+	check(redisGet(7, 16), "*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000007\r\n", "$16\r\n000000000007-nut\r\n")
+	check(redisMSet([]int{7}, 16), "*3\r\n$4\r\nMSET\r\n$16\r\nkey:000000000007\r\n$16\r\n000000000007-nut\r\n", "+OK\r\n")
+	check(redisMGet([]int{7, 8}, 13), "*3\r\n$4\r\nMGET\r\n$16\r\nkey:000000000007\r\n$16\r\nkey:000000000008\r\n",
+		"*2\r\n$13\r\n000000000007-\r\n$13\r\n000000000008-\r\n")
+	check(memcacheSet(7, 13), "set key:000000000007 0 0 13\r\n000000000007-\r\n", "STORED\r\n")
+	check(memcacheMGet([]int{7, 8}, 13), "get key:000000000007 key:000000000008\r\n",
+		"VALUE key:000000000007 0 13\r\n000000000007-\r\nVALUE key:000000000008 0 13\r\n000000000008-\r\nEND\r\n")
+	if e := memcacheMGet([]int{7, 8}, 13); e.Blocks*e.BlockSize != len(e.Response)-len("END\r\n") {
+		t.Errorf("%d blocks of %d bytes in a response of %d", e.Blocks, e.BlockSize, len(e.Response))
+	}
+}
+
+func TestKinds(t *testing.T) {
+	k := keyspace{5, 16}
+	want := "59 5\n*3\r\n+OK\r\n" + "36 23\n*2\r\n$16\r\n000000000001-nut\r\n"
+	if got := string(kinds(k.mixed())); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := kinds([]load.Exchange{redisGet(0, 16), redisGet(1, 17)}); got != nil {
+		t.Errorf("two responses to one kind of request are told apart: %q", got)
+	}
+}
+
+func TestTemplate(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "proxy.conf")
+	if err := os.WriteFile(file, []byte("listen on {listen}, pid {pid}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{"listen": "127.0.0.1:1", "mclisten": "127.0.0.1:2", "mclisten.port": "2"}
+	got, err := fillTemplate("proxy -c {config:"+file+"} -p {mclisten.port}", names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.command != "proxy -c config0 -p 2" || got.files["config0"] != "listen on 127.0.0.1:1, pid {pid}" || !got.redis || !got.memcache {
+		t.Errorf("got %+v", got)
+	}
+	if _, err := fillTemplate("proxy -c {config:"+file+".not}", names); err == nil {
+		t.Error("a configuration that does not exist is accepted")
+	}
+	if _, err := fillTemplate("proxy -l 127.0.0.1:1", names); err == nil {
+		t.Error("a proxy that nobody can find is accepted")
+	}
+}
+
+func TestParseCalls(t *testing.T) {
+	const text = `% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 61.54    0.000008           8       100           read
+ 38.46    0.000005           5        50        10 writev
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.000013           6       150        10 total
+`
+	got, err := parseCalls(text)
+	if err != nil || len(got) != 2 || got["read"] != 100 || got["writev"] != 50 || sumOf(got) != 150 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if _, err := parseCalls("strace: nothing"); err == nil {
+		t.Error("no table, and no error")
 	}
 }

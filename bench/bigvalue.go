@@ -5,16 +5,16 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
+	"nutmeg/bench/load"
 )
 
 // The other clients of the big value's shape: few and slow enough that what
 // they wait for is the proxy and not each other.
 const (
 	otherClients = 4
-	otherPace    = time.Millisecond
+	otherRate    = 4000 // requests a second, of all four
 	bigTrips     = 3
-	bigKey       = "big"
+	bigKey       = 1 << 20 // a number that no other key has
 )
 
 // bigValueShape sends one huge value to the proxy and back, while other clients
@@ -24,35 +24,40 @@ func bigValueShape(size int) shape {
 	const peak, same, other = "peak RSS/size", "p99 ms, same server", "p99 ms, other server"
 	return shape{
 		id: "big-value", rounds: 3,
-		title:   fmt.Sprintf("SET and GET of one value of %d MB, byte by byte; meanwhile %d clients on each server GET 64 B", size/megabyte, otherClients),
-		columns: []column{{"MB/s", 0, true}, {peak, 2, true}, {same, 2, true}, {other, 2, true}},
-		measure: func(ctx context.Context, b *bed, s *subject, _ int) ([]float64, error) {
+		title: fmt.Sprintf("SET and GET of one value of %d MB, byte by byte; meanwhile %d clients on each server GET 64 B, %d a second", size/megabyte, otherClients, otherRate),
+		columns: []column{
+			{name: "MB/s", ratio: true},
+			{name: peak, decimals: 2, ratio: true},
+			{name: same, decimals: 2, ratio: true},
+			{name: other, decimals: 2, ratio: true},
+		},
+		fits: func(s *subject) bool { return !s.canned && (s.launch == nil || s.redis != "") },
+		measure: func(ctx context.Context, b *bed, s *subject, _ time.Duration) ([]float64, error) {
 			return bigValue(ctx, b, s, size)
 		},
 		// No bound on the same server: it is busy itself, as the direct subject shows.
-		bounds: []bound{{column: peak, most: 2.5}, {column: other, most: 20}},
+		bounds: []bound{atMost(peak, 2.5, ""), atMost(other, 20, "")},
 	}
 }
 
 // bigValue measures a fresh proxy, for its peak of memory is remembered.
 func bigValue(ctx context.Context, b *bed, s *subject, size int) ([]float64, error) {
 	addr, pid := s.redis, 0
-	if s.proxy != nil {
-		p, redis, _, err := s.launch()
+	if s.launch != nil {
+		p, err := s.launch()
 		if err != nil {
 			return nil, err
 		}
 		defer p.Close()
-		addr, pid = redis, p.PID()
+		addr, pid = p.redis, p.PID()
 	}
 	groups, err := b.splitByServer(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = b.fillRedis(context.WithoutCancel(ctx), 0, 0) }() // frees the servers' memory
+	defer func() { _ = b.fillRedis(context.WithoutCancel(ctx), keyspace{}) }() // frees the servers' memory
 
-	content := value(size)
-	trip := []exchange{redisSet(bigKey, content), redisGet(bigKey, content)}
+	trip := []load.Exchange{redisSet(bigKey, size), redisGet(bigKey, size)}
 	done := make(chan struct{})
 	watched := make(chan othersResult)
 	go func() { watched <- watchOthers(ctx, addr, groups, done) }()
@@ -76,19 +81,20 @@ func bigValue(ctx context.Context, b *bed, s *subject, size int) ([]float64, err
 
 // splitByServer stores small values through addr and returns their GETs: first
 // those that live on the server of the big key, then the rest.
-func (b *bed) splitByServer(ctx context.Context, addr string) (groups [2][]exchange, err error) {
-	if err := b.fillRedis(ctx, 0, 0); err != nil {
+func (b *bed) splitByServer(ctx context.Context, addr string) (groups [2][]load.Exchange, err error) {
+	if err := b.fillRedis(ctx, keyspace{}); err != nil {
 		return groups, err
 	}
-	all := append(exchanges(32, smallSize, redisSet), redisSet(bigKey, "x"))
+	both := keyspace{32, small.size}
+	all := append(both.exchanges(redisSet), redisSet(bigKey, 16))
 	if err := pipeline(ctx, addr, all); err != nil {
 		return groups, err
 	}
-	home, err := holder(ctx, b.redis, bigKey)
+	home, err := holder(ctx, b.redis, keyName(bigKey))
 	if err != nil {
 		return groups, err
 	}
-	for i, get := range exchanges(32, smallSize, redisGet) {
+	for i, get := range both.exchanges(redisGet) {
 		server, err := holder(ctx, b.redis, keyName(i))
 		if err != nil {
 			return groups, err
@@ -108,51 +114,61 @@ type othersResult struct {
 	err error
 }
 
-// watchOthers measures both groups until done is closed. The direct subject has
-// no second server, so its second group is unknown.
-func watchOthers(ctx context.Context, addr string, groups [2][]exchange, done <-chan struct{}) (result othersResult) {
+// watchOthers measures both groups until done is closed. A subject that uses one
+// server only has no second group, which is unknown then.
+func watchOthers(ctx context.Context, addr string, groups [2][]load.Exchange, done <-chan struct{}) (result othersResult) {
 	type outcome struct {
 		group int
-		times *hdrhistogram.Histogram
+		p99   float64
 		err   error
 	}
 	finished := make(chan outcome)
 	for i, gets := range groups {
 		go func() {
-			if len(gets) == 0 {
-				finished <- outcome{group: i}
-				return
+			o := outcome{i, unknown(), nil}
+			if len(gets) > 0 {
+				o.p99, o.err = watchGroup(ctx, addr, gets, done)
 			}
-			l := exchangeLoad{clients: otherClients, exchanges: gets, pace: otherPace, until: done}
-			times, err := l.drive(ctx, addr, int(stepLimit/otherPace))
-			finished <- outcome{i, times, err}
+			finished <- o
 		}()
 	}
 	for range groups {
 		o := <-finished
-		switch {
-		case o.err != nil:
+		result.p99[o.group] = o.p99
+		if o.err != nil {
 			result.err = o.err
-		case o.times == nil:
-			result.p99[o.group] = unknown()
-		default:
-			result.p99[o.group] = summary(o.times).p99
 		}
 	}
 	return result
 }
 
+func watchGroup(ctx context.Context, addr string, gets []load.Exchange, done <-chan struct{}) (p99 float64, err error) {
+	session, err := load.Dial(ctx, addr, load.Load{Clients: otherClients, Pipeline: 1, Exchanges: gets, Order: load.Uniform(len(gets))})
+	if err != nil {
+		return 0, err
+	}
+	defer session.Close()
+	out, err := session.OpenUntil(ctx, otherRate, done)
+	if err != nil {
+		return 0, err
+	}
+	if out.Requests == 0 {
+		return unknown(), nil
+	}
+	return load.Millis(out.Latency, 99), nil
+}
+
 // roundTrips sets the value and gets it back, comparing every byte, each time
 // on a new connection.
-func roundTrips(ctx context.Context, addr string, trip []exchange) error {
+func roundTrips(ctx context.Context, addr string, trip []load.Exchange) error {
 	var buf []byte
-	once := func(e exchange) error {
+	once := func(e load.Exchange) error {
 		c, err := dial(ctx, addr)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = c.Close() }()
-		buf, err = e.do(c, buf)
+		buf, err = do(c, e, buf)
 		return err
 	}
 	for range bigTrips {

@@ -6,16 +6,20 @@ import (
 	"time"
 )
 
-func TestCPUTimeGrowsWithWork(t *testing.T) {
-	before, err := cpuTime(os.Getpid())
+func TestUsageGrowsWithWork(t *testing.T) {
+	before, err := usageOf(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
-		_ = value(1000)
+	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); {
+		_ = value(0, 1000)
 	}
-	after, err := cpuTime(os.Getpid())
-	if err != nil || after-before < time.Millisecond {
-		t.Errorf("%v of CPU for 20 ms of work, error %v", after-before, err)
+	after, err := usageOf(os.Getpid())
+	if err != nil || after.total-before.total < time.Millisecond {
+		t.Errorf("%v of CPU for 100 ms of work, error %v", after.total-before.total, err)
+	}
+	each := after.since(before, 1000)
+	if sum := each.user + each.system; each.total < 1 || sum > each.total*1.001 {
+		t.Errorf("%+v microseconds each of 1000 requests", each)
 	}
 }

@@ -2,12 +2,9 @@
 
 package main
 
-import (
-	"errors"
-	"time"
-)
+import "errors"
 
-// cpuTime is known on Linux only.
-func cpuTime(int) (time.Duration, error) {
-	return 0, errors.ErrUnsupported
+// usageOf is known on Linux only.
+func usageOf(int) (usage, error) {
+	return usage{}, errors.ErrUnsupported
 }

@@ -51,6 +51,13 @@ func (n *Nutmeg) figuresOf(pid int) figures {
 	return f
 }
 
+// figuresAtRest is figures when all that belongs to a start is done: the statistics port is the last that is opened.
+func (n *Nutmeg) figuresAtRest() figures {
+	n.t.Helper()
+	n.Stats()
+	return n.figures()
+}
+
 // noMoreDescriptors waits until the daemon has no more descriptors open than it had.
 func (n *Nutmeg) noMoreDescriptors(had figures) {
 	n.t.Helper()

@@ -39,7 +39,7 @@ func TestRemovedPoolAnswersFirst(t *testing.T) {
 				}
 				return nil
 			})
-			had := n.figures()
+			had := n.figuresAtRest()
 
 			wantLines(t, n.reload(stays), "pool alpha is removed; its clients are closed when they have their responses", going+" is closed (pool alpha)")
 			wantRefused(t, going)
@@ -134,7 +134,7 @@ func TestReloadToAnAddressInUse(t *testing.T) {
 	n := startNutmeg(t, "nutmeg: {workers: 1}\n"+poolYAML("alpha", at, nil, a.addr+":1 only"))
 	c := dial(t, at)
 	c.wantAll("k", 1, bulk("a"))
-	had := n.figures()
+	had := n.figuresAtRest()
 	occupied := filepath.Join(shortDir(t), "s")
 	l, err := net.Listen("unix", occupied)
 	if err != nil {
@@ -182,7 +182,7 @@ func TestReloadOfUnixSockets(t *testing.T) {
 		return tcp + poolYAML("beta", path+mode, []string{fmt.Sprintf("backlog: %d", backlog)}, a.addr+":1 a")
 	}
 	n := startNutmeg(t, tcp)
-	had := n.figures()
+	had := n.figuresAtRest()
 
 	wantLines(t, n.reload(both(" 0600", 512)), path+" is opened (pool beta)")
 	wantMode(t, path, 0o600)

@@ -44,13 +44,19 @@ func onAll(t *testing.T, rule func(t *testing.T, a *arena)) {
 	})
 }
 
+// testSystem is a kind of operating system to run the rules on.
+type testSystem struct {
+	name string
+	make func() (evloop.Outside, error)
+}
+
+// otherSystems are those of this platform alone.
+var otherSystems []testSystem
+
 func onSystems(t *testing.T, rule func(t *testing.T, a *arena)) {
 	t.Helper()
-	systems := []struct {
-		name string
-		make func() (evloop.Outside, error)
-	}{{evloop.Backend, evloop.NewSystem}, {"portable", evloop.NewPortableSystem}}
-	for _, system := range systems {
+	systems := []testSystem{{evloop.Backend, evloop.NewSystem}, {"portable", evloop.NewPortableSystem}}
+	for _, system := range append(systems, otherSystems...) {
 		t.Run(system.name, func(t *testing.T) {
 			outside, err := system.make()
 			if err != nil {

@@ -72,6 +72,9 @@ func (v *ioVector) write(fd int, out *buffer.Buffer) (int, error) {
 	}
 }
 
+// sysYield has others go first that want the processor.
+func sysYield() { _, _, _ = syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
+
 func sysSocket(family int) (int, error) {
 	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 }

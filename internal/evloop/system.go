@@ -20,6 +20,9 @@ type system struct {
 	start  time.Time
 	random *rand.PCG
 	vector ioVector
+
+	courtesy courtesy
+	now      func() int64 // Now, made once
 }
 
 // poller is the kernel's readiness interface of a platform.
@@ -50,6 +53,7 @@ func NewPortableSystem() (Outside, error) { return newSystem(newPollPoller()) }
 
 func newSystem(p poller) (Outside, error) {
 	s := &system{poller: p, start: time.Now(), random: rand.NewPCG(rand.Uint64(), rand.Uint64())}
+	s.now = s.Now
 	if err := s.wakeup.open(); err != nil {
 		return nil, err
 	}
@@ -68,6 +72,9 @@ func (s *system) Random() uint64 { return s.random.Uint64() }
 func (s *system) Wake() { s.wakeup.signal() }
 
 func (s *system) Wait(events []Event, timeout int64) (int, error) {
+	if timeout != 0 {
+		s.courtesy.giveWay(s.now, sysYield)
+	}
 	n, err := s.poller.wait(events, timeout)
 	for i := range n {
 		if events[i].Token == wakeToken {

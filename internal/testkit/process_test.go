@@ -153,6 +153,21 @@ func TestFailedStartShowsWhatTheServerSaid(t *testing.T) {
 	}
 }
 
+func TestCommandFindsItsFiles(t *testing.T) {
+	t.Parallel()
+	port := FreePort(t)
+	p, err := StartCommand("redis-server", []string{"own.conf"}, []string{fmt.Sprintf("127.0.0.1:%d", port)},
+		map[string]string{"own.conf": fmt.Sprintf("port %d\nbind 127.0.0.1\nsave \"\"\n", port)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	wantAnswer(t, p, "PING", "+PONG")
+	if _, err := StartCommand("redis-server", nil, nil, nil); err == nil {
+		t.Error("a command that listens nowhere was started")
+	}
+}
+
 func TestMissingBinaryNamesThePackage(t *testing.T) {
 	t.Parallel()
 	_, err := StartProxy("no-such-proxy", "a:\n  listen: 127.0.0.1:1\n")

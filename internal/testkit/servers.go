@@ -94,6 +94,24 @@ func StartProxy(binary, conf string, args ...string) (*Process, error) {
 	}, file{"proxy.yml", conf})
 }
 
+// StartCommand starts any program in a folder of its own, where it finds the
+// files (name to content), and waits until all the given TCP addresses accept
+// connections. The program must stay in the foreground. The caller must Close it.
+func StartCommand(binary string, args, listening []string, files map[string]string) (*Process, error) {
+	if len(listening) == 0 {
+		return nil, fmt.Errorf("cannot wait for %s without an address that it listens on", binary)
+	}
+	var ends []endpoint
+	for _, addr := range listening {
+		ends = append(ends, endpoint{"tcp", addr})
+	}
+	var all []file
+	for name, content := range files {
+		all = append(all, file{name, content})
+	}
+	return startServer(binary, binary, func(string, int) command { return command{args: args, listening: ends} }, all...)
+}
+
 // file is something a server finds in its folder when it starts.
 type file struct{ name, content string }
 
