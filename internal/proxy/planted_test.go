@@ -338,7 +338,7 @@ var plantedBugs = []plantedBug{
 }
 
 // plantedSeeds is how many seeds may be needed to find a planted bug.
-const plantedSeeds = 300
+const plantedSeeds = 500
 
 // TestPlantedBugsAreFound builds the engine with each of the planted bugs and runs the simulation on it. The engine as it
 // is passes with the same seeds.
