@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race conformance sim lint fuzz bench pgo e2e golden cover vuln cross
+.PHONY: help build demo test race conformance sim lint fuzz bench growth pgo e2e golden cover vuln cross
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -31,6 +31,9 @@ fuzz: ## fuzz every target for 30s, or FUZZTIME=...
 
 bench: ## measure beside other proxies, a quarter of an hour; BENCH='-only mget -rounds 9' for flags
 	go run ./bench $(BENCH)
+
+growth: ## measure what costs grow with; GROWTH='-only reload' for flags
+	go run ./bench/growth $(GROWTH)
 
 pgo: ## make cmd/nutmeg/default.pgo anew, the profile that builds use
 	scripts/pgo.sh

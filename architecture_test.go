@@ -50,6 +50,7 @@ var rooms = map[string]string{
 
 	"cmd/nutmeg":    "app config daemon evloop handover stats github.com/spf13/pflag",
 	"cmd/nutmegctl": "admin config demo plan pool resp github.com/spf13/pflag",
+	"bench/growth":  "config distribution pool testkit golang.org/x/sys",
 	"bench/chart":   "",
 	"bench/load":    "golang.org/x/sys github.com/HdrHistogram/hdrhistogram-go",
 	"bench":         "bench/chart bench/load testkit golang.org/x/sys github.com/schollz/progressbar/v3",

@@ -55,7 +55,8 @@ func Run(o Options, ready func(error)) (exitCode int) {
 		return 1
 	}
 	defer log.Close()
-	collectEagerly()
+	collect(startGrowth)
+	limitHeap(usableMemory(os.DirFS("/")))
 	_ = log.CatchCrashes() // without it a crash is still seen, if not where
 	l := log.Logger()
 	l.Log(context.Background(), logfile.Emerg, fmt.Sprintf("nutmeg-%s built for %s %s started on pid %d",
@@ -143,6 +144,7 @@ func (d *daemonProcess) open(conf *config.Config) (err error) {
 		d.proxy.Close()
 		return err
 	}
+	d.prepare(len(outsides))
 	hostname, err := os.Hostname()
 	if err != nil {
 		hostname = "unknown"
@@ -169,6 +171,23 @@ func (d *daemonProcess) listen() (err error) {
 	return nil
 }
 
+// prepare builds what requests would have to wait for, on all processors. Clients can connect already; only after another
+// process, which serves them as long, is it done first.
+func (d *daemonProcess) prepare(workers int) {
+	prepared := make(chan struct{})
+	d.proxy.Prepare(func() {
+		// A worker keeps its place in Go's scheduler while it waits. From now on all other goroutines have little to do, and
+		// the place to spare for it.
+		runtime.GOMAXPROCS(workers + 1)
+		close(prepared)
+		collect(heapGrowth)
+		debug.FreeOSMemory() // what reading the configuration took
+	})
+	if d.options.Predecessor != nil {
+		<-prepared
+	}
+}
+
 // writePID writes the pid file, if there is to be one.
 func (d *daemonProcess) writePID() (err error) {
 	if d.options.PIDFile != "" {
@@ -189,13 +208,27 @@ func (d *daemonProcess) ready(report func(error)) {
 	d.tell(systemd.Ready(fmt.Sprintf("serving %d pools", len(d.conf().Pools))))
 }
 
-// heapGrowth is how much garbage may gather, in percent of what lives, before a collection. Requests make none, clients
-// that come make little, so collections are rare anyway; this says how much memory lies idle between two of them.
-const heapGrowth = 30
+// How much garbage may gather, in percent of what lives, before a collection.
+const (
+	// startGrowth is for the start, which makes much that stays: to look at it again and again would take most of the time.
+	startGrowth = 400
+	// heapGrowth is for afterwards. Requests make no garbage, clients that come make little, so collections are rare anyway;
+	// this says how much memory lies idle between two of them.
+	heapGrowth = 30
+)
 
-func collectEagerly() {
+// collect sets how eagerly garbage is collected, unless whoever starts the process has.
+func collect(growth int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
+		debug.SetGCPercent(growth)
+	}
+}
+
+// limitHeap makes collections more frequent before the runtime's memory comes near all that the process may use, unless whoever
+// starts it has set a limit. With max_memory as it is by default nothing ever comes that far.
+func limitHeap(usable int64) {
+	if os.Getenv("GOMEMLIMIT") == "" && usable > 0 {
+		debug.SetMemoryLimit(usable / 10 * 9)
 	}
 }
 
@@ -204,9 +237,6 @@ func openSystems(workers int) ([]evloop.Outside, error) {
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	// With places to spare Go's scheduler moves a busy worker to another thread each time that it interrupts it, a hundred
-	// times a second. All other goroutines have little to do; they run while a worker waits, or at such an interruption.
-	runtime.GOMAXPROCS(workers)
 	outsides := make([]evloop.Outside, workers)
 	for i := range outsides {
 		var err error

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -81,37 +82,39 @@ func (r *reader) servers(path string, n *yaml.Node, p *Pool) {
 		r.fault(n, path, `the list is empty; write at least one server like "- 127.0.0.1:6379:1"`)
 		return
 	}
+	p.Servers = slices.Grow(p.Servers, min(len(n.Content), maxEntries))
 	firstLine := make(map[string]int, len(n.Content))
 	for i, entry := range n.Content {
 		if !r.spend(entry) {
 			return
 		}
-		r.server(fmt.Sprintf("%s[%d]", path, i), resolve(entry), firstLine, p)
+		entry = resolve(entry)
+		if fault := r.server(entry, firstLine, p); fault != "" {
+			r.fault(entry, fmt.Sprintf("%s[%d]", path, i), fault)
+		}
 	}
 	sortByName(p.Servers, func(s Server) string { return s.Name })
 }
 
-// server reads one entry. firstLine has the line of each server name so far.
-func (r *reader) server(path string, n *yaml.Node, firstLine map[string]int, p *Pool) {
+// server reads one entry, or says what is wrong with it. firstLine has the line
+// of each server name so far.
+func (r *reader) server(n *yaml.Node, firstLine map[string]int, p *Pool) (fault string) {
 	switch {
 	case isEmpty(n):
-		r.fault(n, path, "the entry is empty; write host:port:weight, or remove it")
-		return
+		return "the entry is empty; write host:port:weight, or remove it"
 	case n.Kind != yaml.ScalarNode:
-		r.fault(n, path, fmt.Sprintf("the entry is %s; write host:port:weight [name]", kindName(n)))
-		return
+		return fmt.Sprintf("the entry is %s; write host:port:weight [name]", kindName(n))
 	}
 	server, err := parseServer(n.Value)
 	if err != nil {
-		r.fault(n, path, err.Error())
-		return
+		return err.Error()
 	}
 	if line, used := firstLine[server.Name]; used {
-		r.fault(n, path, fmt.Sprintf("name %s is also used on line %d; give each server its own name", quote(server.Name), line))
-		return
+		return fmt.Sprintf("name %s is also used on line %d; give each server its own name", quote(server.Name), line)
 	}
 	firstLine[server.Name] = n.Line
 	p.Servers = append(p.Servers, server)
+	return ""
 }
 
 // parseServer reads "host:port:weight [name]" or "/path:weight [name]" from
@@ -214,6 +217,10 @@ func parseTCP(host, portText string) (Address, error) {
 }
 
 func isNotHost(c rune) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-':
+		return false // nearly all, and there may be many thousand hosts
+	}
 	return unicode.IsSpace(c) || unicode.IsControl(c) || strings.ContainsRune(`/*"`, c)
 }
 

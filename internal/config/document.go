@@ -15,6 +15,14 @@ import (
 // not YAML, a missing document and a second one; nil means there is nothing to
 // read on.
 func (r *reader) decode(data []byte) *yaml.Node {
+	if root := decodePlain(data); root != nil {
+		return root
+	}
+	return r.decodeYAML(data)
+}
+
+// decodeYAML is decode for all that may be YAML.
+func (r *reader) decodeYAML(data []byte) *yaml.Node {
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	if err != nil {
 		r.syntaxFault(data, err)

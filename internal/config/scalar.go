@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -110,7 +109,7 @@ func (r *reader) choice(path string, n *yaml.Node, what string, names []string, 
 // errors, where twemproxy wraps at 32 bits.
 func parseInt(text string, b bounds, unit string) (int, error) {
 	digits := func(n int64) string { return strconv.FormatInt(n, 10) }
-	if text == "" || strings.Trim(text, "0123456789") != "" {
+	if !isDigits(text) {
 		return 0, fmt.Errorf("%s is not a number; write digits only, %s%s", quote(text), b.text(digits), unit)
 	}
 	number, err := strconv.ParseInt(text, 10, 64)
@@ -118,4 +117,13 @@ func parseInt(text string, b bounds, unit string) (int, error) {
 		return 0, fmt.Errorf("%s is out of range; use %s%s", quote(text), b.text(digits), unit)
 	}
 	return int(number), nil
+}
+
+func isDigits(text string) bool {
+	for i := range len(text) {
+		if text[i] < '0' || '9' < text[i] {
+			return false
+		}
+	}
+	return text != ""
 }

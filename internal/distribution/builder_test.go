@@ -3,8 +3,10 @@ package distribution
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -19,6 +21,7 @@ func builderPools() map[string][]Server {
 		"equal":         named(1, 1, 1, 1, 1),
 		"with rounding": named(slices.Repeat([]int{1}, 26)...),
 		"weighted":      named(1, 2, 3, 4, 50),
+		"many":          named(slices.Repeat([]int{3}, 34)...),
 		"equal points":  twins,
 	}
 }
@@ -43,7 +46,7 @@ func TestBuilderBuildsWhatNewDoes(t *testing.T) {
 
 // The largest of those that are left leaves, again and again: each time, the
 // next has half of the continuum and needs more points than ever.
-func TestStockIsBounded(t *testing.T) {
+func TestBuilderWhenSharesChange(t *testing.T) {
 	const count = 16
 	var weights []int
 	for i := range count {
@@ -53,17 +56,63 @@ func TestStockIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		live := slices.Repeat([]bool{true}, count)
-		for i := count - 1; i > 0; i-- {
-			checkBuild(t, b, live)
-			live[i] = false
-		}
+	live := slices.Repeat([]bool{true}, count)
+	for i := count - 1; i > 0; i-- {
+		checkBuild(t, b, live)
+		live[i] = false
 	}
 }
 
-// checkBuild compares the continuum of the live with New's, and looks at the
-// stock.
+// Whatever weights servers have and whoever is live, with names that collide,
+// the part is what a continuum of its own would be.
+func FuzzBuilder(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4}, uint64(5))
+	f.Add(slices.Repeat([]byte{1}, 48), uint64(1<<47))
+	f.Fuzz(func(t *testing.T, weights []byte, dead uint64) {
+		weights = weights[:min(len(weights), 64)]
+		servers, live, any := make([]Server, len(weights)), make([]bool, len(weights)), false
+		for i, weight := range weights {
+			servers[i] = Server{Name: fmt.Sprint("s", i%50), Weight: 1 + int(weight)}
+			live[i] = dead>>i&1 == 0
+			any = any || live[i]
+		}
+		b, err := NewBuilder("ketama", servers)
+		if err == nil && any {
+			checkBuild(t, b, live)
+		}
+	})
+}
+
+// Nothing is built before it is needed, and then once.
+func TestBuilderBuildsTheWholeOnce(t *testing.T) {
+	b, err := NewBuilder("ketama", named(slices.Repeat([]int{1}, 100)...))
+	if err != nil || b.whole != nil {
+		t.Fatalf("built early, %v", err)
+	}
+	var group sync.WaitGroup
+	wholes := make([]Distribution, 8)
+	for i := range wholes {
+		group.Go(func() {
+			b.Locate(uint32(i) << 29)
+			wholes[i] = b.Whole()
+		})
+	}
+	group.Wait()
+	for _, whole := range wholes {
+		if whole != wholes[0] {
+			t.Error("built twice")
+		}
+	}
+	if again, err := b.Build(nil); err != nil || again != wholes[0] {
+		t.Errorf("all of the servers: another distribution, %v", err)
+	}
+	if want := mustNew(t, "ketama", b.servers, nil); b.Locate(1<<31) != want.Locate(1<<31) {
+		t.Error("another owner than without a builder")
+	}
+}
+
+// checkBuild compares the continuum of the live with New's: its points, or where
+// they are those of all, the owners at, before and after each of them.
 func checkBuild(t *testing.T, b *Builder, live []bool) {
 	t.Helper()
 	got, err := b.Build(live)
@@ -71,16 +120,65 @@ func checkBuild(t *testing.T, b *Builder, live []bool) {
 		t.Fatal(err)
 	}
 	want := newKetama(members(b.servers, live))
-	if k := got.(*ketama); k.shift != want.shift || !slices.Equal(k.points, want.points) || !slices.Equal(k.starts, want.starts) {
-		t.Fatalf("live %v: another continuum", live)
+	if k, ok := got.(*ketama); ok {
+		if k.shift != want.shift || !slices.Equal(k.points, want.points) || !slices.Equal(k.starts, want.starts) {
+			t.Fatalf("live %v: another continuum", live)
+		}
+		return
 	}
-	points := b.stock.points
-	if limit := 2 * pointsPerServer * len(b.servers); len(points) > limit {
-		t.Fatalf("the stock holds %d points, want %d at most", len(points), limit)
+	check := func(hash uint32) {
+		if owner := got.Locate(hash); owner != want.Locate(hash) {
+			t.Fatalf("live %v: Locate(%#x) = %d, want %d", live, hash, owner, want.Locate(hash))
+		}
 	}
-	if once := slices.Compact(slices.Clone(points)); len(once) != len(points) {
-		t.Fatalf("the stock holds %d points twice", len(points)-len(once))
+	check(0)
+	check(1<<32 - 1)
+	for _, p := range got.(*without).whole.all() {
+		check(p.value() - 1)
+		check(p.value())
+		check(p.value() + 1)
 	}
+}
+
+// Unless a rounding changes how many points the others have, the continuum of
+// all is used, and an ejection costs an allocation or two, however many points
+// there are.
+func TestServersThatLeaveCostNoContinuum(t *testing.T) {
+	const count = 64
+	b, err := NewBuilder("ketama", named(slices.Repeat([]int{1}, count)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := slices.Repeat([]bool{true}, count)
+	cheap := 0
+	for left := count - 1; left > 0; left-- {
+		live[(left*7+3)%count] = false
+		checkBuild(t, b, live)
+		d, _ := b.Build(live)
+		want := left*mostSparse >= count && digests(1, uint64(left), left) == digests(1, count, count)
+		if _, got := d.(*without); got != want {
+			t.Errorf("%d left: the continuum of all is used is %v, want %v", left, got, want)
+		}
+		if !want {
+			continue
+		}
+		cheap++
+		if bytes := bytesOf(func() { _, _ = b.Build(live) }); bytes > 8<<10 {
+			t.Errorf("%d left: %d bytes", left, bytes)
+		}
+	}
+	if cheap < count*3/4 {
+		t.Errorf("%d of %d ejections cost nothing", cheap, count)
+	}
+}
+
+// bytesOf is what do allocates.
+func bytesOf(do func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }
 
 func TestBuilderOfOtherKinds(t *testing.T) {
@@ -97,6 +195,32 @@ func TestBuilderOfOtherKinds(t *testing.T) {
 				t.Errorf("%s of %v: %v, %v; want %v", kind, live, got, err, want)
 			}
 		}
+	}
+}
+
+func TestSameBuilders(t *testing.T) {
+	renamed := named(1, 2, 3)
+	renamed[1].Name = "other"
+	builders := []*Builder{}
+	for _, b := range []struct {
+		kind    string
+		servers []Server
+	}{{"ketama", named(1, 2, 3)}, {"modula", named(1, 2, 3)}, {"ketama", named(1, 2)}, {"ketama", named(1, 2, 4)}, {"ketama", renamed}} {
+		made, err := NewBuilder(b.kind, b.servers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		builders = append(builders, made)
+	}
+	for i, a := range builders {
+		for j, b := range builders {
+			if a.Same(b) != (i == j) {
+				t.Errorf("builders %d and %d: the same is %v", i, j, a.Same(b))
+			}
+		}
+	}
+	if again, err := NewBuilder("ketama", named(1, 2, 3)); err != nil || !again.Same(builders[0]) {
+		t.Errorf("a second one is another, %v", err)
 	}
 }
 
@@ -127,14 +251,15 @@ func TestBuilderRefuses(t *testing.T) {
 }
 
 func BenchmarkBuild(b *testing.B) {
-	for _, count := range []int{3, 100, 1000} {
+	for _, count := range []int{1, 2, 10, 100, 1000, 5000} {
 		b.Run(fmt.Sprintf("ketama/servers=%d", count), func(b *testing.B) {
 			builder, err := NewBuilder("ketama", named(slices.Repeat([]int{1}, count)...))
 			if err != nil {
 				b.Fatal(err)
 			}
 			live := slices.Repeat([]bool{true}, count)
-			live[1] = false
+			live[count/2] = count == 1
+			builder.Whole()
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := builder.Build(live); err != nil {

@@ -69,9 +69,18 @@ func New(kind string, servers []Server, live []bool) (Distribution, error) {
 	if err != nil {
 		return nil, err
 	}
+	build, err := makerOf(kind)
+	if err != nil {
+		return nil, err
+	}
+	return build(members), nil
+}
+
+// makerOf returns what builds distributions of a kind.
+func makerOf(kind string) (build func(live []member) Distribution, err error) {
 	for _, k := range kinds {
 		if k.name == kind {
-			return k.build(members), nil
+			return k.build, nil
 		}
 	}
 	return nil, fmt.Errorf("distribution: %q is not a distribution; use one of %s", kind, strings.Join(Names(), ", "))

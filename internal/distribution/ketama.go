@@ -2,7 +2,6 @@ package distribution
 
 import (
 	"math"
-	"math/bits"
 	"slices"
 )
 
@@ -23,38 +22,44 @@ type ketama struct {
 	shift  uint8    // bucket = hash >> shift
 }
 
-func newKetama(live []member) *ketama { return connect(live, continuumPoints(live)) }
+func newKetama(live []member) *ketama {
+	points, starts := continuumPoints(live)
+	return connect(live, points, starts)
+}
 
-// connect makes the continuum of live out of its points as continuumPoints
-// returns them, which it uses up.
-func connect(live []member, points []point) *ketama {
-	points = compact(points)
+// connect makes the continuum of live out of its points, which are ascending,
+// and the starts of their buckets. It keeps the slices.
+func connect(live []member, points []point, starts []uint32) *ketama {
 	if len(points) == 0 { // no share large enough: cannot be, but must not crash
 		points = append(points, makePoint(0, live[0].index))
-	}
-	return indexPoints(points)
-}
-
-// indexPoints builds the look-up structure over points, which are ascending,
-// have distinct values and are at least one. It keeps the slice.
-func indexPoints(points []point) *ketama {
-	width := max(1, bits.Len(uint(len(points)-1)))
-	k := &ketama{
-		starts: make([]uint32, 0, 1<<width+1),
-		shift:  uint8(32 - width),
-	}
-	for i, p := range points {
-		for uint32(len(k.starts)) <= p.value()>>k.shift {
-			k.starts = append(k.starts, uint32(i))
-		}
-	}
-	for len(k.starts) < 1<<width+1 {
-		k.starts = append(k.starts, uint32(len(points)))
+		starts = startsOf(points)
 	}
 	sentinel := makePoint(math.MaxUint32, points[0].owner())
-	k.points = slices.Concat(points, slices.Repeat([]point{sentinel}, window))
-	return k
+	for range window {
+		points = append(points, sentinel)
+	}
+	return &ketama{points: points, starts: starts, shift: uint8(32 - bucketBits(len(points)-window))}
 }
+
+// startsOf returns the starts of the buckets of points, which are ascending. Of
+// points of equal value the first one decides.
+func startsOf(points []point) []uint32 {
+	width := bucketBits(len(points))
+	starts := make([]uint32, 1<<width+1)
+	next := uint32(0) // bucket
+	for i, p := range points {
+		for bucket := p.value() >> (32 - width); next <= bucket; next++ {
+			starts[next] = uint32(i)
+		}
+	}
+	for ; next < uint32(len(starts)); next++ {
+		starts[next] = uint32(len(points))
+	}
+	return starts
+}
+
+// all returns the points without the sentinel.
+func (k *ketama) all() []point { return k.points[:len(k.points)-window] }
 
 // Locate costs a look into each of two arrays, or O(log points) in a bucket
 // that is unusually full.
@@ -68,6 +73,15 @@ func (k *ketama) Locate(hash uint32) int {
 		return int(found.owner())
 	}
 	return k.search(start+window, k.starts[bucket+1], lowest)
+}
+
+// find returns the index of the first point at or above hash; past the last one
+// if there is none.
+func (k *ketama) find(hash uint32) int {
+	bucket := hash >> (k.shift & 31)
+	low, high := k.starts[bucket], k.starts[bucket+1]
+	i, _ := slices.BinarySearch(k.points[low:high], makePoint(hash, 0))
+	return int(low) + i
 }
 
 // search finds the owner of the first point at or above lowest, which is among

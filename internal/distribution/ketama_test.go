@@ -1,7 +1,6 @@
 package distribution
 
 import (
-	"cmp"
 	"crypto/md5"
 	"encoding/binary"
 	"fmt"
@@ -50,7 +49,8 @@ func members(servers []Server, live []bool) (all []member) {
 // pointCounts returns how many points each of the servers has.
 func pointCounts(servers []Server) []int {
 	counts := make([]int, len(servers))
-	for _, p := range continuumPoints(members(servers, nil)) {
+	points, _ := continuumPoints(members(servers, nil))
+	for _, p := range points {
 		counts[p.owner()]++
 	}
 	return counts
@@ -74,8 +74,8 @@ func TestKetamaAgreesWithTwemproxy(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.rule, func(t *testing.T) {
 			servers := named(tt.weight...)
-			if got := len(continuumPoints(members(servers, tt.live))); got != tt.points {
-				t.Errorf("%d points, want %d", got, tt.points)
+			if points, _ := continuumPoints(members(servers, tt.live)); len(points) != tt.points {
+				t.Errorf("%d points, want %d", len(points), tt.points)
 			}
 			d := mustNew(t, "ketama", servers, tt.live)
 			var got strings.Builder
@@ -122,25 +122,6 @@ func TestEqualWeightsLosePointsToRounding(t *testing.T) {
 	}
 }
 
-func TestPointsSortStably(t *testing.T) {
-	var points []point
-	for i := range uint32(5000) {
-		value := i * 0x9e3779b9
-		if i%3 == 0 {
-			value = value % 7 << 29 // many equal ones
-		}
-		points = append(points, makePoint(value, 5000-i))
-	}
-	want := slices.Clone(points)
-	slices.SortStableFunc(want, func(a, b point) int { return cmp.Compare(a.value(), b.value()) })
-	if got := sortByValue(points); !slices.Equal(got, want) {
-		t.Error("points are not in the order of a stable sort by value")
-	}
-	if got := sortByValue(nil); len(got) != 0 {
-		t.Errorf("sorting no points yields %d", len(got))
-	}
-}
-
 func TestLongNamesAreCut(t *testing.T) {
 	long := strings.Repeat("x", maxPointName)
 	for _, size := range []int{maxPointName - 3, maxPointName - 2, maxPointName - 1, maxPointName} {
@@ -155,7 +136,8 @@ func TestLongNamesAreCut(t *testing.T) {
 		}
 		slices.Sort(want)
 		var got []uint32
-		for _, p := range continuumPoints(members([]Server{server}, nil)) {
+		points, _ := continuumPoints(members([]Server{server}, nil))
+		for _, p := range points {
 			got = append(got, p.value())
 		}
 		if !slices.Equal(got, want) {
@@ -180,7 +162,7 @@ func TestEqualPointsBelongToTheFirstServer(t *testing.T) {
 
 func TestLocateAtEveryPoint(t *testing.T) {
 	for _, weights := range [][]int{{1, 1}, {1, 2, 3, 4}, {100000, 1}, slices.Repeat([]int{1}, 25), slices.Repeat([]int{2}, 300)} {
-		points := continuumPoints(members(named(weights...), nil))
+		points, _ := continuumPoints(members(named(weights...), nil))
 		want := newSearchContinuum(points)
 		d := mustNew(t, "ketama", named(weights...), nil)
 		check := func(hash uint32) {
@@ -207,7 +189,7 @@ func checkIndexed(t *testing.T, points []point, hashes ...uint32) {
 	for _, p := range points {
 		hashes = append(hashes, p.value()-1, p.value(), p.value()+1)
 	}
-	k := indexPoints(compact(slices.Clone(points)))
+	k := connect(nil, slices.Clone(points), startsOf(points))
 	for _, hash := range hashes {
 		if got := k.Locate(hash); got != want.Locate(hash) {
 			t.Fatalf("%d points: Locate(%#x) = %d, want %d", len(points), hash, got, want.Locate(hash))
@@ -259,9 +241,9 @@ func FuzzLocate(f *testing.F) {
 }
 
 func BenchmarkLocate(b *testing.B) {
-	for _, count := range []int{3, 100, 1000} {
+	for _, count := range []int{1, 2, 10, 100, 1000, 5000} {
 		servers := named(slices.Repeat([]int{1}, count)...)
-		points := continuumPoints(members(servers, nil))
+		points, _ := continuumPoints(members(servers, nil))
 		for _, d := range []struct {
 			name string
 			Distribution
@@ -283,7 +265,7 @@ func BenchmarkLocate(b *testing.B) {
 }
 
 func BenchmarkNew(b *testing.B) {
-	for _, count := range []int{3, 100, 1000} {
+	for _, count := range []int{1, 2, 10, 100, 1000, 5000} {
 		servers := named(slices.Repeat([]int{1}, count)...)
 		b.Run(fmt.Sprintf("ketama/servers=%d", count), func(b *testing.B) {
 			b.ReportAllocs()

@@ -3,6 +3,8 @@ package distribution
 import (
 	"crypto/md5"
 	"encoding/binary"
+	"math/bits"
+	"slices"
 	"strconv"
 )
 
@@ -37,24 +39,54 @@ func digests(weight int, total uint64, live int) int {
 	return int(float32(float64(count) + pointRoundingFix)) // cut off like floorf: never negative
 }
 
-// continuumPoints returns the points of all live servers in ascending order,
-// equal values in the order of the servers: the original sorts stably.
+// continuumPoints returns what sortPoints does of the points of all live
+// servers: equal values in the order of the servers, as the original sorts stably.
 // A server whose share is too small has none, but the server with the largest
 // share always has some: it is at least the average.
 // Algorithm: libketama (2007) as in twemproxy's hashkit/nc_ketama.c.
-func continuumPoints(live []member) []point {
-	total := totalWeight(live)
-	points := make([]point, 0, len(live)*pointsPerServer)
+func continuumPoints(live []member) (points []point, starts []uint32) {
+	total, count := totalWeight(live), 0
+	for _, m := range live {
+		count += digests(m.Weight, total, len(live)) * pointsPerDigest
+	}
+	points = make([]point, 0, count)
 	for _, m := range live {
 		points = appendPoints(points, m, 0, digests(m.Weight, total, len(live)))
 	}
-	return sortByValue(points)
+	return sortPoints(points)
 }
 
 // appendPoints appends the points of a server's digests from first up to but
-// not including end, those of one digest beside each other.
+// not including end.
 func appendPoints(points []point, m member, first, end int) []point {
-	name := append(append(make([]byte, 0, 64), m.Name...), '-')
+	if len(m.Name)+len("-")+len(strconv.Itoa(end)) > maxBlockText {
+		return appendPointsOfLong(points, m, first, end)
+	}
+	var one, two block
+	prefix := copy(one[:], m.Name)
+	one[prefix] = '-'
+	prefix++
+	two = one
+	for j := first; j < end; j += 2 {
+		one.end(len(strconv.AppendInt(one[:prefix], int64(j), 10)))
+		two.end(len(strconv.AppendInt(two[:prefix], int64(j+1), 10)))
+		p, q := digestPair(&one, &two)
+		for _, value := range p {
+			points = append(points, makePoint(value, m.index))
+		}
+		if j+1 == end {
+			break
+		}
+		for _, value := range q {
+			points = append(points, makePoint(value, m.index))
+		}
+	}
+	return points
+}
+
+// appendPointsOfLong is appendPoints for names that need more than one block.
+func appendPointsOfLong(points []point, m member, first, end int) []point {
+	name := append([]byte(m.Name), '-')
 	prefix := len(name)
 	for j := first; j < end; j++ {
 		name = strconv.AppendInt(name[:prefix], int64(j), 10)
@@ -66,49 +98,58 @@ func appendPoints(points []point, m member, first, end int) []point {
 	return points
 }
 
-// sortByValue orders points by value and leaves equal values in their order. It
-// returns the result and uses up its argument.
+// bucketBits is how many upper bits of a value name one of at least so many
+// buckets, at most 2^31.
+func bucketBits(count int) int { return max(1, bits.Len(uint(max(count, 1)-1))) }
+
+// crowded is from how many points on a bucket is sorted by itself.
+const crowded = 16
+
+// sortPoints puts points in ascending order: by value, equal values by owner.
+// It uses up its argument and returns the result, with room for the sentinel,
+// and the starts of the buckets as ketama has them.
 //
-// An ejection rebuilds the continuum on a worker's time, hence a radix sort:
-// three passes of 11 bits, linear in the number of points.
-func sortByValue(points []point) []point {
-	const width = 11
-	other := make([]point, len(points))
-	for shift := 32; shift < 64; shift += width {
-		digit := func(p point) uint { return uint(p>>shift) % (1 << width) }
-		var next [1 << width]int // where the next point with a digit goes
-		for _, p := range points {
-			next[digit(p)]++
-		}
-		start := 0
-		for i, count := range next {
-			next[i] = start
-			start += count
-		}
-		for _, p := range points {
-			d := digit(p)
-			other[next[d]] = p
-			next[d]++
-		}
-		points, other = other, points
+// An ejection may do this on a worker's time, hence no comparison sort: values
+// are spread by MD5, so dealing them out to as many buckets as there are points
+// leaves less than one to a bucket, and hardly anything to do.
+func sortPoints(points []point) (sorted []point, starts []uint32) {
+	width := bucketBits(len(points))
+	shift := 64 - width
+	// Place b+2 counts the points of bucket b, place b+1 then says where the next
+	// of them goes, and when all are dealt out, where those of b+1 start.
+	next := make([]uint32, 1<<width+2)
+	for _, p := range points {
+		next[p>>shift+2]++
 	}
-	return points
+	for i := 2; i < len(next); i++ {
+		next[i] += next[i-1]
+	}
+	sorted = make([]point, len(points), len(points)+window)
+	for _, p := range points {
+		place := &next[p>>shift+1]
+		sorted[*place] = p
+		*place++
+	}
+	starts = next[:1<<width+1]
+	sortWithin(sorted, starts, shift)
+	return sorted, starts
 }
 
-// compact drops the points that decide nothing: all but the first of equal
-// values, and a point that the next one follows with the same owner.
-// It works in place and keeps the order.
-func compact(points []point) []point {
-	kept := points[:0]
-	for _, p := range points {
-		last := len(kept) - 1
-		switch {
-		case last >= 0 && kept[last].value() == p.value():
-		case last >= 0 && kept[last].owner() == p.owner():
-			kept[last] = p
-		default:
-			kept = append(kept, p)
+// sortWithin sorts points that are in the order of their buckets already.
+func sortWithin(points []point, starts []uint32, shift int) {
+	for i := 1; i < len(points); i++ {
+		p := points[i]
+		if points[i-1] <= p {
+			continue
 		}
+		if bucket := p >> shift; i >= crowded && points[i-crowded]>>shift == bucket {
+			slices.Sort(points[starts[bucket]:starts[bucket+1]])
+			continue
+		}
+		at := i
+		for ; at > 0 && points[at-1] > p; at-- {
+			points[at] = points[at-1]
+		}
+		points[at] = p
 	}
-	return kept
 }

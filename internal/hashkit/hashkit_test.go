@@ -2,6 +2,7 @@ package hashkit
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -149,14 +150,11 @@ func TestHashesDoNotAllocate(t *testing.T) {
 }
 
 func BenchmarkHash(b *testing.B) {
-	keys := map[string][]byte{
-		"16":  []byte("user:00001234567"),
-		"250": bytes.Repeat([]byte("0123456789"), 25),
-	}
+	text := bytes.Repeat([]byte("user:00001"), 25)
 	for _, name := range Names() {
-		for _, size := range []string{"16", "250"} {
-			b.Run(name+"/"+size, func(b *testing.B) {
-				hash, key := mustByName(b, name), keys[size]
+		for _, size := range []int{8, 16, 40, 250} {
+			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
+				hash, key := mustByName(b, name), text[:size]
 				b.ReportAllocs()
 				b.SetBytes(int64(len(key)))
 				for b.Loop() {

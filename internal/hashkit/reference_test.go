@@ -195,6 +195,11 @@ func FuzzHash(f *testing.F) {
 	for _, key := range vectorKeys {
 		f.Add([]byte(key))
 	}
+	var all []byte
+	for size := range 300 {
+		f.Add(all)
+		all = append(all, byte(size*size+7*size))
+	}
 	for size := range 28 {
 		f.Add(bytes.Repeat([]byte{0xe9}, size))
 	}

@@ -29,10 +29,21 @@ func SameServers(next, old *config.Pool) []int {
 	return same
 }
 
+// Reuse takes over what old has built, if the servers, their weights and their
+// distribution are the same: then there is nothing to Prepare. It is called
+// before any other method of p.
+func (p *Pool) Reuse(old *Pool) {
+	if !p.builder.Same(old.builder) {
+		return
+	}
+	p.builder = old.builder
+	p.view.Store(&view{owners: p.builder, plainUntil: never, nextRetry: never})
+}
+
 // Inherit gives p the health that the servers have in old at time now; from
 // holds, for each server of p, its index in old, or -1 for one that is new. It
-// is called before any other method of p, whatever differs between the two:
-// servers, weights, distribution, policy.
+// is called before any other method of p but Reuse and Prepare, whatever differs
+// between the two: servers, weights, distribution, policy.
 //
 // Where the new policy is milder, it holds at once: nobody is out without
 // automatic ejection, nor for longer than the longest retry time, and servers

@@ -231,3 +231,30 @@ func TestInheritWhileWorkersReport(t *testing.T) {
 	close(done)
 	heirs.Wait()
 }
+
+// A pool that only its settings set apart from another builds nothing; one of
+// other servers or weights does.
+func TestReuseOfWhatWasBuilt(t *testing.T) {
+	c := modulaPool(3)
+	c.Routing.Distribution = "ketama"
+	old := mustNew(t, c)
+	old.Prepare()
+	same, heavier := *c, *c
+	same.Timeout, same.Routing.HashTag = time.Second, "{}"
+	heavier.Servers = slices.Clone(c.Servers)
+	heavier.Servers[1].Weight = 7
+	for name, tt := range map[string]struct {
+		conf   *config.Pool
+		reuses bool
+	}{"other settings": {&same, true}, "another weight": {&heavier, false}} {
+		p := mustNew(t, tt.conf)
+		p.Reuse(old)
+		p.Prepare()
+		if got := ownersNow(p) == ownersNow(old); got != tt.reuses {
+			t.Errorf("%s: reused is %v, want %v", name, got, tt.reuses)
+		}
+		if p.Pick(1<<31, 0, 0); p.Home(1<<31) != p.Owner(1<<31) {
+			t.Errorf("%s: the owner is not who it is at home", name)
+		}
+	}
+}

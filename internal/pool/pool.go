@@ -44,13 +44,12 @@ type Pool struct {
 	policy    config.Health
 	returned  func(server, worker int, now int64)
 
-	view  atomic.Pointer[view] // replaced under mu only
-	alert []atomic.Bool        // per server: a success would change something
+	builder *distribution.Builder // of those that are in; it is also the distribution over all
+	view    atomic.Pointer[view]  // replaced under mu only
+	alert   []atomic.Bool         // per server: a success would change something
 
 	mu      sync.Mutex // guards what follows
 	servers []server
-	builder *distribution.Builder
-	whole   distribution.Distribution // with every server in
 	recent  [2]partial
 	jitter  *rand.Rand
 }
@@ -71,6 +70,9 @@ type Options struct {
 // New returns the routing state of p with every server in. An error says that
 // p names an unknown hash or distribution or has servers that no distribution
 // accepts; a pool from package config never gives one.
+//
+// The distribution, which takes a while if there are many servers, is built by
+// Prepare, or when it is first needed.
 func New(p *config.Pool, options Options) (*Pool, error) {
 	hash, ok := hashkit.ByName(p.Routing.Hash)
 	if !ok {
@@ -87,10 +89,6 @@ func New(p *config.Pool, options Options) (*Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pool %s: %w", p.Name, err)
 	}
-	whole, err := builder.Build(nil)
-	if err != nil {
-		return nil, fmt.Errorf("pool %s: %w", p.Name, err)
-	}
 	pool := &Pool{
 		hash:      hash,
 		tag:       p.Routing.HashTag,
@@ -101,14 +99,25 @@ func New(p *config.Pool, options Options) (*Pool, error) {
 		alert:     make([]atomic.Bool, len(members)),
 		servers:   make([]server, len(members)),
 		builder:   builder,
-		whole:     whole,
 		jitter:    rand.New(rand.NewPCG(options.Seed, 0)),
 	}
 	for i := range pool.servers {
 		pool.servers[i].claim = noClaim
 	}
-	pool.view.Store(&view{owners: whole, plainUntil: never, nextRetry: never})
+	pool.view.Store(&view{owners: builder, plainUntil: never, nextRetry: never})
 	return pool, nil
+}
+
+// Prepare builds the distribution over all servers, unless that has been done.
+// What picks meanwhile waits for it.
+func (p *Pool) Prepare() {
+	whole := p.builder.Whole()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if v := *p.view.Load(); v.owners == distribution.Distribution(p.builder) {
+		v.owners = whole
+		p.view.Store(&v)
+	}
 }
 
 // Hash returns the hash of key, of the part inside the hash tag if the pool
@@ -159,7 +168,7 @@ func (p *Pool) Owner(hash uint32) int {
 // Home returns the index of the server that owns hash while all servers are in.
 // Unlike Owner's, its answer never changes.
 func (p *Pool) Home(hash uint32) int {
-	return p.whole.Locate(hash)
+	return p.builder.Locate(hash)
 }
 
 // In reports whether server is in, as far as Pick knows: it takes no server

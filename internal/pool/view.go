@@ -152,7 +152,7 @@ type partial struct {
 // and goes, or is tried and fails, costs no new ones. The caller holds mu.
 func (p *Pool) distribute(in []bool) distribution.Distribution {
 	if !slices.Contains(in, false) {
-		return p.whole
+		return p.builder.Whole()
 	}
 	latest, other := &p.recent[0], &p.recent[1]
 	if slices.Equal(other.in, in) {

@@ -13,6 +13,7 @@ func TestServerThatComesAndGoesCostsNoNewDistribution(t *testing.T) {
 	c := modulaPool(4)
 	c.Routing.Distribution = "ketama"
 	p := mustNew(t, c)
+	p.Prepare()
 	whole := ownersNow(p)
 	eject(t, p, 0, 0)
 	eject(t, p, 1, second)
@@ -30,6 +31,69 @@ func TestServerThatComesAndGoesCostsNoNewDistribution(t *testing.T) {
 	eject(t, p, 1, 2*retry)
 	if ownersNow(p) != without1 {
 		t.Error("server 1 left again: another distribution")
+	}
+}
+
+// Whoever asks before the pool is prepared, and whatever happens meanwhile, gets
+// the same answers as afterwards.
+func TestPrepareChangesNoAnswer(t *testing.T) {
+	c := modulaPool(4)
+	c.Routing.Distribution = "ketama"
+	for name, happens := range map[string]func(p *Pool){
+		"nothing":        func(*Pool) {},
+		"a server goes":  func(p *Pool) { eject(t, p, 2, 0) },
+		"all servers go": func(p *Pool) { ejectAll(t, p) },
+		"a server comes back": func(p *Pool) {
+			eject(t, p, 2, 0)
+			p.Pick(0, retry, 0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			early, late := mustNew(t, c), mustNew(t, c)
+			late.Prepare()
+			happens(early)
+			happens(late)
+			check := func() {
+				t.Helper()
+				for hash := uint32(0); hash < 1<<32-1<<24; hash += 1 << 24 {
+					a, okA := early.Pick(hash, retry-1, 0)
+					b, okB := late.Pick(hash, retry-1, 0)
+					if a != b || okA != okB || early.Owner(hash) != late.Owner(hash) || early.Home(hash) != late.Home(hash) {
+						t.Fatalf("hash %#x: server %d %v, when prepared %d %v", hash, a, okA, b, okB)
+					}
+				}
+			}
+			check()
+			early.Prepare()
+			check()
+			early.Prepare()
+			check()
+		})
+	}
+}
+
+// What was prepared costs Pick no detour.
+func TestPreparedPoolAsksItsDistribution(t *testing.T) {
+	c := modulaPool(3)
+	c.Routing.Distribution = "ketama"
+	p := mustNew(t, c)
+	if ownersNow(p) != any(p.builder) {
+		t.Fatal("built before anybody asked")
+	}
+	p.Prepare()
+	if ownersNow(p) != any(p.builder.Whole()) {
+		t.Error("a detour")
+	}
+	before := p.view.Load()
+	if p.Prepare(); p.view.Load() != before {
+		t.Error("prepared twice: another view")
+	}
+}
+
+func ejectAll(t *testing.T, p *Pool) {
+	t.Helper()
+	for i := range p.servers {
+		eject(t, p, i, 0)
 	}
 }
 

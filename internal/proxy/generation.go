@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"nutmeg/internal/config"
@@ -14,8 +17,9 @@ import (
 // generation is one configuration as all workers share it. It is immutable. A reload makes the next one, and each worker
 // goes over to it between two batches.
 type generation struct {
-	conf  *config.Config
-	pools []sharedPool // in the order of conf
+	conf     *config.Config
+	pools    []sharedPool // in the order of conf
+	hasNames bool         // there are servers with a host name
 }
 
 // sharedPool is what all workers share of a pool in one generation.
@@ -24,6 +28,10 @@ type sharedPool struct {
 	health *pool.Pool
 	census *census
 	rules  *commandRules // of the commands of a Redis pool; nil = none
+
+	cursors cursors
+	before  *pool.Pool // of the generation before, until its health has been taken over
+	same    []int      // for each server, its index in the generation before, or -1; nil if the pool is new
 
 	returned func(server, worker int, now int64) // logs that a server is back
 }
@@ -35,12 +43,12 @@ type census struct {
 	scripts scriptCache
 }
 
-// newGeneration builds what conf describes. That takes a while if there are many servers, so workers should not do it.
+// newGeneration is what conf describes, not prepared yet.
 func newGeneration(conf *config.Config, seed uint64, log *slog.Logger) (*generation, error) {
 	g := &generation{conf: conf}
 	for i := range conf.Pools {
 		c := &conf.Pools[i]
-		sp := sharedPool{conf: c, census: &census{}, rules: newCommandRules(c.Commands)}
+		sp := sharedPool{conf: c, census: &census{}, rules: newCommandRules(c.Commands), cursors: newCursors(c.Servers)}
 		sp.returned = func(server, _ int, _ int64) {
 			log.Warn("server returned", "pool", c.Name, "server", c.Servers[server].Name)
 		}
@@ -49,33 +57,66 @@ func newGeneration(conf *config.Config, seed uint64, log *slog.Logger) (*generat
 			return nil, fmt.Errorf("pool %s: %w", c.Name, err)
 		}
 		g.pools = append(g.pools, sp)
+		g.hasNames = g.hasNames || slices.ContainsFunc(c.Servers, func(s config.Server) bool { return hasName(&s) })
 	}
 	return g, nil
 }
 
-// follow takes over what goes on of the generation before: who is connected, and the health of servers.
-func (g *generation) follow(before *generation, now int64) {
+// prepare builds what takes a while if there are many servers, the pools' distributions, on as many goroutines as may run at
+// a time. Without it each pool does so when it is first asked, on a worker's time. Any goroutine may call it.
+func (g *generation) prepare() {
+	var group sync.WaitGroup
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), len(g.pools)) {
+		group.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(g.pools)); i = next.Add(1) - 1 {
+				g.pools[i].health.Prepare()
+			}
+		})
+	}
+	group.Wait()
+}
+
+// match finds the pools and servers that were there in the generation before, and takes over what was built for them. It takes
+// a while if there are many, so workers should not do it.
+func (g *generation) match(before *generation) {
+	olds := make(map[poolKey]*sharedPool, len(before.pools))
+	for i := range before.pools {
+		olds[before.pools[i].key()] = &before.pools[i]
+	}
 	for i := range g.pools {
 		sp := &g.pools[i]
-		old := before.find(sp.conf.Name, sp.conf.Protocol)
+		old := olds[sp.key()]
 		if old == nil {
 			continue
 		}
-		sp.census = old.census
-		for _, server := range sp.health.Inherit(old.health, pool.SameServers(sp.conf, old.conf), now) {
-			sp.returned(server, 0, now)
-		}
+		sp.before, sp.census = old.health, old.census
+		sp.same = pool.SameServers(sp.conf, old.conf)
+		sp.health.Reuse(old.health)
 	}
 }
 
-func (g *generation) find(name string, protocol config.Protocol) *sharedPool {
+// follow takes over the health of the servers from the generation that this one was matched with.
+func (g *generation) follow(now int64) {
 	for i := range g.pools {
-		if c := g.pools[i].conf; c.Name == name && c.Protocol == protocol {
-			return &g.pools[i]
+		sp := &g.pools[i]
+		if sp.before == nil {
+			continue
 		}
+		for _, server := range sp.health.Inherit(sp.before, sp.same, now) {
+			sp.returned(server, 0, now)
+		}
+		sp.before = nil
 	}
-	return nil
 }
+
+// poolKey is what makes pools of two generations the same.
+type poolKey struct {
+	name     string
+	protocol config.Protocol
+}
+
+func (sp *sharedPool) key() poolKey { return poolKey{sp.conf.Name, sp.conf.Protocol} }
 
 var errLeaving = errors.New("the process is about to end, or hands its clients over to another")
 
@@ -102,6 +143,10 @@ func (p *Proxy) Apply(conf *config.Config) error {
 func (p *Proxy) Change(conf *config.Config, done func(error)) {
 	first := p.workers[0]
 	next, err := newGeneration(conf, p.seeds.Uint64(), p.log)
+	if err == nil {
+		next.match(p.current.Load())
+		next.prepare()
+	}
 	first.loop.Post(func() {
 		if err == nil && first.departure != nil {
 			err = errLeaving
@@ -110,12 +155,13 @@ func (p *Proxy) Change(conf *config.Config, done func(error)) {
 			done(err)
 			return
 		}
-		next.follow(first.generation, first.loop.Now())
 		opened, err := p.open(next, nil)
 		if err != nil {
 			done(err)
 			return
 		}
+		next.follow(first.loop.Now())
+		p.current.Store(next)
 		// The first worker is the last to change: it accepts, and what it hands to the others they must know by then.
 		var waiting atomic.Int32
 		waiting.Store(int32(len(p.workers)))
@@ -161,11 +207,41 @@ func (w *worker) enter(next *generation) {
 		p.change(sp, &counters.Pools[i])
 		w.makeRoom(len(p.servers))
 	}
-	for _, p := range before {
-		p.end()
-	}
+	w.endPools(before)
+	w.shortenDeadlines()
 	w.resolver.schedule()
 	w.limitsChanged()
+}
+
+// endPools lets go of pools that are not in the configuration any more, and of their clients.
+func (w *worker) endPools(ended map[*census]*workerPool) {
+	if len(ended) == 0 {
+		return
+	}
+	for c := w.clients; c != nil; {
+		next := c.next
+		switch {
+		case ended[c.pool.census] == nil:
+		case c.blocked():
+			c.sayGoodbye(false) // nobody knows how long that would take
+		default:
+			c.leave()
+		}
+		c = next
+	}
+	for _, p := range ended {
+		p.end()
+	}
+}
+
+// shortenDeadlines makes the pools' time-outs hold for what is in flight, too. Requests are answered in turn: one without a
+// deadline, or with a far one, would keep all behind it from theirs.
+func (w *worker) shortenDeadlines() {
+	for conn := w.conns; conn != nil; conn = conn.next {
+		if timeout := conn.server.pool.timeout; timeout > 0 {
+			conn.shortenDeadlines(w.loop.Now() + timeout)
+		}
+	}
 }
 
 // makeRoom makes the scratch that is kept by server large enough. It is all zero between requests.

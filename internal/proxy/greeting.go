@@ -30,7 +30,7 @@ func (s *serverConn) Opened() {
 
 // begin lets requests through, unless earlier connections to the same place still have some.
 func (s *serverConn) begin() {
-	if s.follows() {
+	if s.waitsInLine() {
 		return
 	}
 	s.ready = true

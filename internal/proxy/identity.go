@@ -122,15 +122,9 @@ func (id *identity) Expired() {
 	}
 	p := id.pool
 	delete(p.identities, id.identityKey)
-	for conn := p.worker.conns; conn != nil; {
-		next := conn.next
-		if conn.identity == id && conn.server.pool == p {
-			conn.retire()
-		}
-		conn = next
-	}
 	for _, s := range p.servers {
-		if id.index < len(s.lanes) {
+		if id.index < len(s.lanes) && s.lanes[id.index] != nil {
+			s.lanes[id.index].retire()
 			s.lanes[id.index] = nil
 		}
 	}

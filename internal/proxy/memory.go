@@ -134,25 +134,44 @@ func (w *worker) drain(held, limit int64) {
 func (w *worker) closeLargest(bound int64) {
 	m := &w.proxy.memory
 	share := m.limit.Load() / int64(len(w.proxy.workers))
-	for range closesPerBatch {
-		if m.held.Load() <= bound || w.published < share {
+	if m.held.Load() <= bound || w.published < share {
+		return
+	}
+	for _, large := range w.largest() {
+		if large.client == nil || m.held.Load() <= bound || w.published < share {
 			return
 		}
-		largest, most := (*client)(nil), smallClient
-		for _, list := range [...]*client{w.clients, w.leavers} {
-			for c := list; c != nil; c = c.next {
-				if n := c.holds(); n > most {
-					largest, most = c, n
-				}
-			}
+		if large.client.holds() <= smallClient {
+			continue // closing another has let it go on
 		}
-		if largest == nil {
-			return
-		}
-		largest.hit(limitMemoryClose, "bytes", most)
-		largest.cutOff()
+		large.client.hit(limitMemoryClose, "bytes", large.holds)
+		large.client.cutOff()
 		w.publish(1)
 	}
+}
+
+// largeClient is a client, and how much closing it would free.
+type largeClient struct {
+	client *client
+	holds  int
+}
+
+// largest returns those that hold most, but none that holds little; it looks at each client once. The first holds most.
+func (w *worker) largest() (top [closesPerBatch]largeClient) {
+	for _, list := range [...]*client{w.clients, w.leavers} {
+		for c := list; c != nil; c = c.next {
+			n := c.holds()
+			if n <= max(top[len(top)-1].holds, smallClient) {
+				continue
+			}
+			i := len(top) - 1
+			for ; i > 0 && top[i-1].holds < n; i-- {
+				top[i] = top[i-1]
+			}
+			top[i] = largeClient{c, n}
+		}
+	}
+	return top
 }
 
 // holds is how many bytes closing the client would free.

@@ -335,6 +335,11 @@ var plantedBugs = []plantedBug{
 		"\tcase c.holding, c.session != nil && c.session.engaged():\n",
 		"\tcase c.holding:\n",
 	},
+	{
+		"who waits in line is not told when it is over", "succession.go",
+		"\twaiting := at.waiting\n\tat.waiting = nil\n",
+		"\twaiting := at.waiting[:0]\n",
+	},
 }
 
 // plantedSeeds is how many seeds may be needed to find a planted bug.

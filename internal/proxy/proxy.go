@@ -36,7 +36,8 @@ type Proxy struct {
 
 	startedAt int64 // on the clock of the loops
 	log       *slog.Logger
-	seeds     *rand.PCG // of generations; of who changes the configuration
+	seeds     *rand.PCG                  // of generations; of who changes the configuration
+	current   atomic.Pointer[generation] // which all workers have, or are about to
 	workers   []*worker
 	listeners listeners // of the first worker, and of its goroutine only
 	leavePath atomic.Pointer[func(config.Address) bool]
@@ -59,6 +60,7 @@ func New(conf *config.Config, outsides []evloop.Outside, log *slog.Logger) (*Pro
 	}
 	p := &Proxy{log: log, seeds: seeds, listeners: listeners{}, stopped: make(chan struct{})}
 	p.setLimits(&conf.Global)
+	p.current.Store(first)
 	for i, outside := range outsides {
 		w := newWorker(p, i, outside)
 		w.enter(first)
@@ -82,6 +84,16 @@ func (p *Proxy) Listen(inherited func(config.Address) evloop.Socket) error {
 		w.preconnect()
 	}
 	return nil
+}
+
+// Prepare begins to build what requests would otherwise have to wait for, on goroutines of its own, and calls done when that
+// is finished. It is called before Run, if at all; clients may come meanwhile.
+func (p *Proxy) Prepare(done func()) {
+	g := p.current.Load()
+	go func() {
+		g.prepare()
+		done()
+	}()
 }
 
 // Loops are the workers' loops, for who drives them step by step instead of calling Run.

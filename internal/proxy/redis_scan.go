@@ -31,8 +31,11 @@ type cursors struct {
 
 func newCursors(servers []config.Server) cursors {
 	h := fnv.New64a()
+	var text []byte
 	for i := range servers {
-		_, _ = h.Write([]byte(servers[i].Name + "\x00" + servers[i].Address.String() + "\x00")) // it never fails
+		text = append(append(text[:0], servers[i].Name...), 0)
+		text = append(append(text, servers[i].Address.String()...), 0)
+		_, _ = h.Write(text) // it never fails
 	}
 	sum := h.Sum64()
 	return cursors{

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"nutmeg/internal/config"
 	"nutmeg/internal/evloop"
 )
 
@@ -19,7 +20,7 @@ type resolver struct {
 func (r *resolver) schedule() {
 	w := r.worker
 	w.loop.Disarm(&r.timer)
-	if interval := w.generation.conf.Global.ResolveInterval; interval > 0 && len(r.names()) > 0 {
+	if interval := w.generation.conf.Global.ResolveInterval; interval > 0 && w.generation.hasNames {
 		w.loop.Arm(&r.timer, w.loop.Now()+int64(interval), r)
 	}
 }
@@ -29,17 +30,21 @@ func (r *resolver) names() map[string][]*server {
 	names := map[string][]*server{}
 	for _, p := range r.worker.pools {
 		for _, s := range p.servers {
-			if host := s.address.Host; host != "" && !isLiteral(host) {
-				names[host] = append(names[host], s)
+			if hasName(s.conf) {
+				names[s.address.Host] = append(names[s.address.Host], s)
 			}
 		}
 	}
 	return names
 }
 
-func isLiteral(host string) bool {
-	_, err := netip.ParseAddr(host)
-	return err == nil
+// hasName reports whether a server is given by a host name.
+func hasName(s *config.Server) bool {
+	if s.Address.Host == "" {
+		return false
+	}
+	_, err := netip.ParseAddr(s.Address.Host)
+	return err != nil
 }
 
 // Expired looks all names up, of servers that are connected to.

@@ -42,16 +42,6 @@ func newServer(p *workerPool, conf *config.Server) *server {
 	return s
 }
 
-// findServer returns the server of a list that conf means.
-func findServer(list []*server, conf *config.Server) *server {
-	for _, s := range list {
-		if s.conf.Name == conf.Name && s.conf.Address == conf.Address {
-			return s
-		}
-	}
-	return nil
-}
-
 // serverNamed is the pool's server of a name, nil if there is none.
 func (p *workerPool) serverNamed(name []byte) *server {
 	for _, sv := range p.servers {
@@ -60,37 +50,6 @@ func (p *workerPool) serverNamed(name []byte) *server {
 		}
 	}
 	return nil
-}
-
-// follows reports whether a retired connection that is earlier than s leads to the same place: what it has in flight comes
-// first. It may be of another server of the configuration, one that got another name since, or was removed and came back.
-func (s *serverConn) follows() bool {
-	p := s.server.pool
-	if p.retired == 0 {
-		return false
-	}
-	for conn := p.worker.conns; conn != nil; conn = conn.next {
-		if conn.slot == slotRetired && conn.era < s.era && conn.server.sharesPlace(s.server) {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *server) sharesPlace(other *server) bool {
-	return s.pool == other.pool && s.address == other.address
-}
-
-// outlived says that a retired connection is gone. The last one of its era lets those of the next begin.
-func (s *server) outlived() {
-	s.pool.retired--
-	for conn := s.pool.worker.conns; conn != nil; {
-		next := conn.next
-		if conn.server.sharesPlace(s) && conn.connected && !conn.ready && len(conn.greeting) == 0 {
-			conn.begin()
-		}
-		conn = next
-	}
 }
 
 // keepConn and dropConn keep the list of the worker's connections.

@@ -156,7 +156,8 @@ func (s *serverConn) retire() {
 	}
 	s.lane.conns[s.slot] = nil
 	s.slot = slotRetired
-	s.server.pool.retired++
+	at := s.server.pool.successionAt(s.server.address)
+	at.retired = append(at.retired, s)
 	s.readOn()
 	if s.queue.oldest == nil {
 		s.close()
@@ -277,11 +278,12 @@ func (s *serverConn) fail(cause *failure) {
 	s.heard.Reset(s.chunks())
 	s.relieve()
 	w.dropConn(s)
+	s.leaveLine()
 	switch {
 	case s.slot >= 0:
 		s.lane.conns[s.slot] = nil
 	case s.slot == slotRetired:
-		sv.outlived()
+		s.outlived()
 	default:
 		sv.dedicated.lost(s, cause)
 	}

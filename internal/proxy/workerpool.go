@@ -18,9 +18,10 @@ type workerPool struct {
 	servers  []*server
 	timeout  int64 // nanoseconds; 0 = none
 	eras     int   // of the servers' lanes: how many there have been
-	retired  int   // server connections that only finish what they have begun
 	cursors  cursors
-	stats    *stats.Pool
+
+	successions map[evloop.Address]*succession
+	stats       *stats.Pool
 
 	audience []int     // by worker: how many clients are shown requests; nil while none is
 	monitors []*client // those of this worker
@@ -66,7 +67,7 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	} else {
 		p.protocol = memcacheProtocol{}
 	}
-	p.cursors = newCursors(to.conf.Servers)
+	p.cursors = to.cursors
 	servers := counters.Servers
 	*counters = *p.stats
 	counters.Servers = servers
@@ -75,10 +76,11 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	p.servers = make([]*server, len(p.conf.Servers))
 	for i := range p.conf.Servers {
 		conf := &p.conf.Servers[i]
-		s := findServer(before, conf)
-		if s == nil {
+		var s *server
+		if len(before) == 0 || to.same[i] < 0 {
 			s = newServer(p, conf)
 		} else {
+			s = before[to.same[i]]
 			servers[i] = *s.stats
 			if renew {
 				s.renewLanes()
@@ -95,21 +97,6 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	}
 	p.rehome()
 	p.scheduleProbes()
-	p.shortenDeadlines()
-}
-
-// shortenDeadlines makes the time-out hold for what is in flight, too. Requests are answered in turn: one without a deadline,
-// or with a far one, would keep all behind it from theirs.
-func (p *workerPool) shortenDeadlines() {
-	if p.timeout == 0 {
-		return
-	}
-	latest := p.worker.loop.Now() + p.timeout
-	for conn := p.worker.conns; conn != nil; conn = conn.next {
-		if conn.server.pool == p {
-			conn.shortenDeadlines(latest)
-		}
-	}
 }
 
 // dialedDifferently reports whether connections to servers have to be made in another way than before.
@@ -118,19 +105,8 @@ func dialedDifferently(before, after *config.Pool) bool {
 		before.TCPKeepalive != after.TCPKeepalive || before.ServerConnections != after.ServerConnections
 }
 
-// end lets go of a pool that is not in the configuration any more.
+// end lets go of a pool that is not in the configuration any more, once its clients have been told to leave.
 func (p *workerPool) end() {
-	for c := p.worker.clients; c != nil; {
-		next := c.next
-		switch {
-		case c.pool != p:
-		case c.blocked():
-			c.sayGoodbye(false) // nobody knows how long that would take
-		default:
-			c.leave()
-		}
-		c = next
-	}
 	for _, s := range p.servers {
 		s.end()
 		s.dedicated.settingsChanged()
@@ -220,6 +196,7 @@ func (p *workerPool) admit(s evloop.Socket) *client {
 // forget takes a client that has left out of the worker's books.
 func (p *workerPool) forget(c *client) {
 	w := p.worker
+	w.sweep.forget(c)
 	unlink(&w.clients, c)
 	w.count(c, -1)
 	p.stats.ClientConnections--
