@@ -96,11 +96,6 @@ var plantedBugs = []plantedBug{
 		"s.waitsFor != nil && r.sender() == nil {",
 	},
 	{
-		"a server that waits for its client hangs", "serverconn.go",
-		"s.owner.deaf(), s.waitsFor != nil:\n",
-		"s.owner.deaf():\n",
-	},
-	{
 		"a client is waited for that has left", "client.go",
 		"\tif s := c.awaitedBy(); s != nil {\n",
 		"\tif s := c.awaitedBy(); s != nil && s.dead {\n",
