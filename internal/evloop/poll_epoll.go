@@ -3,6 +3,7 @@
 package evloop
 
 import (
+	"errors"
 	"syscall"
 	"time"
 	"unsafe"
@@ -68,7 +69,7 @@ func (p *epoll) wait(events []Event, timeout int64) (int, error) {
 		n, err = unix.EpollWait(p.fd, p.events[:most], milliseconds(timeout))
 	}
 	if err != nil {
-		if err == unix.EINTR {
+		if errors.Is(err, unix.EINTR) {
 			return 0, nil
 		}
 		return 0, err
