@@ -136,5 +136,11 @@ func TestUpgradeToAnotherProtocol(t *testing.T) {
 	c := dial(t, at)
 	c.send("unknown\r\n")
 	c.want("ERROR\r\n")
-	wantLines(t, l.Log(), "client closed: its pool has another protocol now")
+	eventually(t, "the log to say why", func() error { // it is written a moment later
+		const line = "client closed: its pool has another protocol now"
+		if !strings.Contains(l.Log(), line) {
+			return fmt.Errorf("no %q", line)
+		}
+		return nil
+	})
 }

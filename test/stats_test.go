@@ -14,7 +14,7 @@ const (
 	poolKeys = `"client_eof":N, "client_err":N, "client_connections":N, "server_ejects":N, "forward_error":N, "fragments":N,` +
 		// what twemproxy does not have
 		` "client_stalls":N, "client_refused":N, "accept_failed":N, "request_excess_keys":N, "request_too_large":N, "request_timedout":N,` +
-		` "client_idle":N, "client_overflow":N, "memory_refused":N, "memory_closed":N,`
+		` "client_idle":N, "client_overflow":N, "memory_refused":N, "memory_closed":N, "client_torn":N,`
 	serverKeys = `{"server_eof":N, "server_err":N, "server_timedout":N, "server_connections":N, "server_ejected_at":N, ` +
 		`"requests":N, "request_bytes":N, "responses":N, "response_bytes":N, ` +
 		`"in_queue":N, "in_queue_bytes":N, "out_queue":N, "out_queue_bytes":N, ` +

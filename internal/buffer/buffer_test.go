@@ -210,7 +210,8 @@ func TestChunkHasRoomForWhatIsAskedFor(t *testing.T) {
 		{128, 128},
 		{129, 1024},
 		{1025, 8192},
-		{8193, buffer.LargeBytes},
+		{8193, 64 << 10},
+		{64<<10 + 1, buffer.LargeBytes},
 		{buffer.LargeBytes, buffer.LargeBytes},
 		{buffer.LargeBytes + 1, buffer.LargeBytes},
 	} {

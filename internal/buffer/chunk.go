@@ -11,13 +11,14 @@
 package buffer
 
 // Sizes of the chunks, in bytes, by class. A factor of eight between classes keeps the waste of a small output small
-// and the number of chunks of a large one low; all are multiples of a cache line.
-var classBytes = [...]int{128, 1024, 8192, LargeBytes}
+// and the number of chunks of a large one low; all are multiples of a cache line. The largest is for reading: twice as
+// much at a time makes large values cheaper, and fits into the processor's own memory.
+var classBytes = [...]int{128, 1024, 8192, 64 << 10, LargeBytes}
 
 const (
-	classes = 4
+	classes = 5
 	// LargeBytes is the size of the largest chunk, and so the most that one read from a socket brings.
-	LargeBytes = 64 << 10
+	LargeBytes = 128 << 10
 )
 
 // Chunk is a run of bytes with room behind it. It belongs to whoever holds it: a buffer, a pool, or the loop that reads into it.

@@ -21,7 +21,7 @@ import (
 const (
 	eventsPerWait = 1024
 	// readsPerTurn bounds how long one busy connection keeps the others of its batch waiting.
-	readsPerTurn = 4
+	readsPerTurn = 2
 )
 
 // Loop is one event loop.

@@ -116,6 +116,9 @@ type ResponseParser struct {
 // responses.
 func (p *ResponseParser) Size() int { return p.size }
 
+// Kind is what the response that was cut is: NoResponse while that is not known.
+func (p *ResponseParser) Kind() ResponseKind { return p.kind }
+
 // Parse consumes bytes of the current response from the front of data.
 //
 // done means that the response ends at data[:n]; the next call starts another.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +22,7 @@ type bench struct {
 	client  int
 	servers []int
 	scratch []byte
+	got     uint64 // bytes that the client has been sent, where a test counts them
 }
 
 // newBench connects a client and makes the engine connect to each of two servers.
@@ -260,6 +262,50 @@ func TestRequestsAllocateNothing(t *testing.T) {
 				b.run(e, request, responses)
 			}
 			if n := testing.AllocsPerRun(100, func() { b.run(e, request, responses) }); n != 0 {
+				t.Errorf("%v allocations a request, want 0", n)
+			}
+		})
+	}
+}
+
+// TestLargeResponsesAllocateNothing is the same for responses that flow, and whose pieces leave in between.
+func TestLargeResponsesAllocateNothing(t *testing.T) {
+	const pieces, size = 16, 64 << 10
+	for _, e := range []*exchange{
+		{name: "redis", protocol: "redis: true", request: "*2\r\n$3\r\nGET\r\n$1\r\na\r\n", response: [2]string{fmt.Sprintf("$%d\r\n", pieces*size), "\r\n"}},
+		{name: "memcached", protocol: "redis: false", request: "get a\r\n", response: [2]string{fmt.Sprintf("VALUE a 0 %d\r\n", pieces*size), "\r\nEND\r\n"}},
+	} {
+		t.Run(e.name, func(t *testing.T) {
+			b := e.bench(t)
+			request, piece := []byte(e.request), []byte(strings.Repeat("v", size))
+			head, tail := append([]byte(e.response[0]), piece...), append(slices.Clone(piece), e.response[1]...)
+			run := func() {
+				b.write(b.client, request)
+				b.step()
+				b.readAll(b.servers[0], len(request))
+				for i := range pieces {
+					say := piece
+					switch i {
+					case 0:
+						say = head
+					case pieces - 1:
+						say = tail
+					}
+					b.write(b.servers[0], say)
+					for c := b.proxy.workers[0].clients; ; b.step() {
+						if written := c.conn.Written(); written >= b.got+uint64(len(say)) {
+							break
+						}
+					}
+					b.got += uint64(len(say))
+					b.readAll(b.client, len(say))
+				}
+			}
+			b.got = b.proxy.workers[0].clients.conn.Written()
+			for range 5 {
+				run()
+			}
+			if n := testing.AllocsPerRun(20, run); n != 0 {
 				t.Errorf("%v allocations a request, want 0", n)
 			}
 		})

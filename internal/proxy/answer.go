@@ -95,6 +95,8 @@ func (w *worker) answer(r *request, flat []byte) {
 	case flat != nil:
 		c.learn(len(flat))
 		c.conn.Send(flat)
+	case r.flowed > 0:
+		c.learn(r.flowed)
 	default:
 		c.learn(r.response.Len())
 		c.sendResponse(r)

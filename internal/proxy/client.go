@@ -31,6 +31,7 @@ type client struct {
 	stalled       bool // not read from because it is above its mark, or a server connection is
 	resuming      bool // in the worker's list of clients to read from again
 	overflowed    bool // shall be closed: too much waits for it, or it would miss messages
+	torn          bool // shall be closed: a part is all that comes of the response that it gets
 	broken        bool // sent what is not the protocol
 	gone          bool
 
@@ -125,8 +126,12 @@ func (c *client) callBack() {
 
 // resume parses the input that waited, and reads on if that does not stall the client again.
 func (c *client) resume() {
-	if c.overflowed {
+	switch {
+	case c.overflowed:
 		c.cutOff()
+		return
+	case c.torn:
+		c.sayGoodbye(false)
 		return
 	}
 	if c.holding {
@@ -153,7 +158,7 @@ func (c *client) resume() {
 	case c.stalled:
 		c.unparsed.Take(chunks, &waiting.Buffer)
 	default:
-		c.conn.NotifyFlushed(c.deaf())
+		c.notifyFlushed()
 		c.conn.Resume()
 		c.takeLeave()
 	}
@@ -163,6 +168,7 @@ func (c *client) resume() {
 // Flushed says that output has left.
 func (c *client) Flushed() {
 	c.relieve()
+	c.flowOn()
 	c.listenAgain()
 	c.takeLeave()
 }
@@ -238,6 +244,9 @@ func (c *client) vanish() {
 	w := c.worker
 	if c.crowded() {
 		c.burden.conn.letGo(c)
+	}
+	if s := c.awaitedBy(); s != nil {
+		s.readOn()
 	}
 	for c.queue.oldest != nil {
 		r := c.queue.pop()

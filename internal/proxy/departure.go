@@ -111,7 +111,7 @@ func (w *worker) stay() {
 	w.departure = nil
 	for c := w.clients; c != nil; c = c.next {
 		if !c.leaving && !c.stalled {
-			c.conn.NotifyFlushed(c.deaf())
+			c.notifyFlushed()
 			c.conn.Resume()
 		}
 	}

@@ -26,6 +26,7 @@ const (
 	limitOverflow
 	limitMemoryRefuse
 	limitMemoryClose
+	eventTorn // no limit, and counted and logged likewise
 	numLimits
 )
 
@@ -78,6 +79,10 @@ var limitEvents = [numLimits]struct {
 	limitMemoryClose: {
 		slog.LevelWarn, "client closed: max_memory is reached, and it holds the most",
 		func(p *stats.Pool) *int64 { return &p.MemoryClosed },
+	},
+	eventTorn: {
+		slog.LevelWarn, "client closed: its server failed in the middle of a response that the client was being sent",
+		func(p *stats.Pool) *int64 { return &p.ClientTorn },
 	},
 }
 
@@ -210,6 +215,11 @@ func (c *client) largestUnsent() int {
 func (c *client) sendResponse(r *request) {
 	n := r.response.Len()
 	c.conn.SendBuffer(&r.response)
+	c.noteLarge(n)
+}
+
+// noteLarge remembers the n bytes at the end of the output, which are of one response, if that is the largest there.
+func (c *client) noteLarge(n int) {
 	if n >= largeBytes && n > c.largestUnsent() {
 		at := c.needBurden()
 		at.largeSize, at.largeEnd = n, c.conn.Written()+uint64(c.conn.Unsent())

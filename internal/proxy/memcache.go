@@ -194,6 +194,16 @@ func (memcacheProtocol) response(s *serverConn, data []byte) (int, bool, error) 
 	return n, done, err
 }
 
+// flows is for values of the kind that the request asks for.
+func (memcacheProtocol) flows(s *serverConn, r *request) bool {
+	kind := s.memcache.parser.Kind()
+	if kind != memcache.Values && kind != memcache.MetaValue {
+		return false
+	}
+	asked := memcache.Kind(r.expects &^ quietRequest)
+	return asked != memcache.Question && asked.Answers(kind)
+}
+
 // inspect notes what a fragment's response is. memcached's errors are about requests, not about its health.
 func (memcacheProtocol) inspect(s *serverConn, r *request, _ []byte) (unwell string) {
 	r.kind = byte(s.memcache.response.Kind)

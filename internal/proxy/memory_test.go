@@ -169,7 +169,7 @@ func TestMemoryDoesNotStayOverTheLimit(t *testing.T) {
 	greedy.Pause()
 	greedy.SendString("GET " + key + "\r\n")
 	a.wait(time.Second)
-	a.bound(0, int64(a.used())*9/10)
+	a.bound(0, a.proxy.memory.held.Load()*9/10)
 	a.loops[0].Post(func() {})
 	a.wait(10 * time.Millisecond)
 	quiet.asks("GET "+mine+"\r\n", "-ERR nutmeg is out of memory (max_memory)\r\n")

@@ -95,6 +95,9 @@ func (w *worker) skip(in *intake) {
 func (w *worker) release(c *client, in *intake) {
 	if c.cut == nil {
 		in.redis.request.Reset()
+		if in.rope.Len() > 0 {
+			in.rope.Reset(&w.loop.Chunks)
+		}
 		return
 	}
 	c.cut = nil
@@ -147,11 +150,11 @@ type message struct {
 	scratch []byte
 }
 
-// gather makes the message of a request whose last piece is at hand.
+// gather makes the message of a request whose last piece is at hand. A large one that has come whole changes hands all the same.
 func (w *worker) gather(c *client, in *intake, piece []byte, source input) *message {
 	m := &w.message
 	m.flat, m.rope, m.at, m.sendAs = piece, nil, buffer.Cursor{}, ""
-	if c.cut == nil {
+	if c.cut == nil && len(piece) < detachBytes {
 		return m
 	}
 	w.store(&in.rope, piece, source)
@@ -225,7 +228,7 @@ func (m *message) sendAll(s *serverConn) {
 	case m.sendAs != "":
 		m.sendRenamed(s)
 		return
-	case m.rope == nil || m.flat != nil:
+	case m.rope == nil || m.flat != nil && len(m.flat) < detachBytes:
 		s.append(m.flat)
 		return
 	}

@@ -71,6 +71,46 @@ var plantedBugs = []plantedBug{
 		"\t\tw.refuse(r, sv.pool, cause)\n",
 	},
 	{
+		"an error follows half a response", "serverconn.go",
+		"\t\tif r.flowed > 0 && r.client != nil {\n",
+		"\t\tif r.flowed < 0 && r.client != nil {\n",
+	},
+	{
+		"half a response is all that a client ever gets", "flow.go",
+		"\tc.callBack()\n",
+		"",
+	},
+	{
+		"a response flows before its turn", "flow.go",
+		" && c.queue.oldest == r && !c.gone",
+		" && !c.gone",
+	},
+	{
+		"a response that flows loses what came last", "flow.go",
+		"\tr.flowed += len(piece)\n",
+		"\tif r.flowed += len(piece); len(piece) == 1 {\n\t\treturn\n\t}\n",
+	},
+	{
+		"everybody waits for a client that does not read", "serverconn.go",
+		"s.waitsFor != nil && r.sender() != s.waitsFor {",
+		"s.waitsFor != nil && r.sender() == nil {",
+	},
+	{
+		"a client is waited for that has left", "client.go",
+		"\tif s := c.awaitedBy(); s != nil {\n",
+		"\tif s := c.awaitedBy(); s != nil && s.dead {\n",
+	},
+	{
+		"a client is waited for that has read enough", "flow.go",
+		"c.conn.Unsent() <= c.ahead()/4 {",
+		"c.conn.Unsent() < 0 {",
+	},
+	{
+		"a message comes within a response", "flow.go",
+		" && !c.hearsMore()\n",
+		"\n",
+	},
+	{
 		"what a client holds is never less", "answer.go",
 		"\tc.held -= r.charge + r.collected\n\tc.collected -= r.collected\n\tc.requests--\n",
 		"\tc.held -= r.charge + r.collected - 100\n\tc.collected -= r.collected\n\tc.requests--\n",
@@ -353,7 +393,7 @@ var plantedBugs = []plantedBug{
 }
 
 // plantedSeeds is how many seeds may be needed to find a planted bug.
-const plantedSeeds = 300
+const plantedSeeds = 500
 
 // TestPlantedBugsAreFound builds the engine with each of the planted bugs and runs the simulation on it. The engine as it
 // is passes with the same seeds.

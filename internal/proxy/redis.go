@@ -303,6 +303,17 @@ func (p *redisProtocol) response(s *serverConn, data []byte) (n int, done bool, 
 
 var errNotVersion2 = &resp.SyntaxError{Text: "response of protocol version 3"}
 
+// flows is for what has a body: errors are looked into, and pushes are no responses.
+func (p *redisProtocol) flows(s *serverConn, _ *request) bool {
+	switch s.redis.Kind() {
+	case resp.BulkString, resp.Array:
+		return true
+	case resp.VerbatimString, resp.Map, resp.Set:
+		return s.pushes
+	}
+	return false
+}
+
 // inspect notes what a fragment's response is, and says what ails its server by what it answers.
 func (p *redisProtocol) inspect(s *serverConn, r *request, flat []byte) (unwell string) {
 	r.kind, r.elements = byte(s.redis.Kind()), s.redis.Count()

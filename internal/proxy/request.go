@@ -27,6 +27,7 @@ type request struct {
 	failed   bool // response is an error that stands in for a server's response
 	probe    bool // the proxy's own question whether the server is well
 	patient  bool // it may block: the time-out is not for it
+	flowed   int  // bytes of the response that went to the client while it was coming; 0: it is collected
 
 	cause *failure // of failed
 

@@ -38,6 +38,7 @@ type serverConn struct {
 	appended uint64        // bytes ever put into the output, or into waiting
 	timer    evloop.Timer
 
+	waitsFor    *client  // it is not read from because this client does not read; nil for nearly all
 	crowd       crowd    // who is not read from because of what is in the queue
 	overload    *failure // what requests are refused with, once one was
 	overloadKey string   // the limit that it names
@@ -93,6 +94,9 @@ func (s *serverConn) enqueue(r *request, n int) {
 	}
 	s.queue.push(r)
 	s.pending++
+	if s.waitsFor != nil && r.sender() != s.waitsFor {
+		s.readOn()
+	}
 	st := s.server.stats
 	st.Requests++
 	st.RequestBytes += int64(n)
@@ -123,7 +127,7 @@ func (s *serverConn) Expired() {
 	case oldest.patient && (!s.connected || len(s.greeting) > 0): // it may take long when the server has it, not before
 	case oldest.deadline == 0:
 		return
-	case s.listens && s.owner.deaf():
+	case s.listens && s.owner.deaf(), s.waitsFor != nil:
 		s.worker.loop.Arm(&s.timer, s.worker.loop.Now()+max(s.server.pool.timeout, minSweep), s) // it is the client that keeps it waiting
 		return
 	case !late:
@@ -154,6 +158,7 @@ func (s *serverConn) retire() {
 	s.slot = slotRetired
 	at := s.server.pool.successionAt(s.server.address)
 	at.retired = append(at.retired, s)
+	s.readOn()
 	if s.queue.oldest == nil {
 		s.close()
 	}
@@ -187,25 +192,27 @@ func (s *serverConn) Received(data []byte) {
 			s.worker.logServer(s.server, "server sent a response that nobody asked for")
 			s.fail(failProtocol)
 		case done:
-			s.responded(piece)
+			s.responded(piece, input{whole: whole})
 		default:
-			if r := s.queue.oldest; r.kept() {
-				s.worker.store(&r.response, piece, input{whole: whole})
-				r.collect(len(piece))
-			}
+			s.arrived(piece, input{whole: whole})
 		}
 	}
 }
 
 // responded ends the oldest request with the last piece of its response.
-func (s *serverConn) responded(piece []byte) {
+func (s *serverConn) responded(piece []byte, source input) {
 	r := s.queue.pop()
 	s.pending--
 	s.relieve()
 	w := s.worker
 	size := len(piece)
-	if r.response.Len() > 0 {
-		r.response.Append(&w.loop.Chunks, piece)
+	switch {
+	case r.flowed > 0:
+		r.flow(piece, source)
+		size = r.flowed
+		piece = nil
+	case r.response.Len() > 0, len(piece) >= detachBytes && r.client != nil:
+		w.store(&r.response, piece, source)
 		r.collect(len(piece))
 		size = r.response.Len()
 		piece = nil
@@ -261,6 +268,7 @@ func (s *serverConn) fail(cause *failure) {
 		return
 	}
 	s.dead = true
+	s.readOn()
 	w, sv := s.worker, s.server
 	if s.memcache.dialect == dialectAsked {
 		sv.unanswered = unanswered{cause: cause, at: w.loop.Now()}
@@ -287,6 +295,10 @@ func (s *serverConn) fail(cause *failure) {
 		pending++
 		if r.probe {
 			sv.probed(cause.text)
+		}
+		if r.flowed > 0 && r.client != nil {
+			w.tear(r)
+			continue
 		}
 		w.dropResponse(r)
 		w.refuse(r, sv.pool, cause)

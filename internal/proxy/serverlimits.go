@@ -24,6 +24,8 @@ type burden struct {
 	// The largest response in its output, if that is large.
 	largeSize int
 	largeEnd  uint64 // where it ends in the connection's stream
+
+	awaitedBy *serverConn // is not read from until the client has read more
 }
 
 // needBurden returns the client's burden, which it has from now on.
@@ -56,6 +58,7 @@ func (s *serverConn) refusal() *failure {
 }
 
 func (s *serverConn) refuse(key string) *failure {
+	s.readOn()
 	sv := s.server
 	sv.stats.Refused++
 	sv.pool.reached(limitServerRefuse, nil, "server", sv.conf.Name)

@@ -15,6 +15,11 @@ func requestsBelow(mark int) int { return mark/requestOverhead + 1 }
 func (s *simulation) checkHeld() {
 	for _, proxy := range s.proxies {
 		for i, w := range proxy.workers {
+			for conn := w.conns; conn != nil; conn = conn.next {
+				if conn.waitsFor != nil { // whether the server still has it shows when it is read on
+					s.poolNamed(conn.server.pool.name()).upset(s.Now())
+				}
+			}
 			for c := w.clients; c != nil; c = c.next {
 				if held := c.held + c.conn.Unsent(); held > c.pool.conf.Limits.ClientBuffer {
 					s.checkBound(i, c, held)

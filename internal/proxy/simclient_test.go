@@ -33,6 +33,8 @@ type language interface {
 type responseReader interface {
 	// next takes a response off the front of data; it is nil if the rest of it is still to come.
 	next(data []byte) (response, rest []byte, err error)
+	// within is how much of a response has come whose rest is still to come.
+	within() int
 }
 
 // takeResponse is what readers do with n bytes that belong to a response, after those in kept.
@@ -191,10 +193,18 @@ func (s *simulation) addClient(p *simPool, m manner) *simClient {
 
 // closed is right when the client has ended the conversation and has all that it asked for.
 func (c *simClient) closed(err error) {
-	if !c.gone && (!c.halfway || c.flight > 0 || err != io.EOF) && !c.sim.mayLose(c) { //nolint:errorlint // the simulation's own value
+	if c.isTorn(err) {
+		c.sim.count.torn++
+	} else if !c.gone && (!c.halfway || c.flight > 0 || err != io.EOF) && !c.sim.mayLose(c) { //nolint:errorlint // the simulation's own value
 		c.sim.fail("client %d lost its connection (%v) with %d requests in flight", c.client, err, c.flight)
 	}
 	c.leave(c.Close)
+}
+
+// isTorn reports whether the connection has ended in the middle of a response that flowed, with a cause.
+func (c *simClient) isTorn(err error) bool {
+	return !c.gone && c.flight > 0 && err == io.EOF && c.reader.within() >= c.sim.flowBytes() && //nolint:errorlint // the simulation's own value
+		c.pool.explains(c.ops[c.first].sentAt)
 }
 
 // leave is the end of the client.

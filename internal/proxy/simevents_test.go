@@ -147,6 +147,9 @@ func (s *simulation) awaitEnd(old *Proxy) {
 	s.After(10*time.Millisecond, func() { s.awaitEnd(old) })
 }
 
+// flowBytes is from which size responses flow in a run. It is not drawn: seeds keep their meaning.
+func (s *simulation) flowBytes() int { return [...]int{1, flowBytes, 1}[s.Seed()%3] }
+
 // newProxy makes a proxy of the simulation, the one that it is about from then on.
 func (s *simulation) newProxy(conf *config.Config, workers int) (*Proxy, error) {
 	outsides := make([]evloop.Outside, workers)
@@ -161,6 +164,11 @@ func (s *simulation) newProxy(conf *config.Config, workers int) (*Proxy, error) 
 	}
 	if s.agitation != nil {
 		p.pace = simPace
+	}
+	for _, w := range p.workers {
+		if w.flowBytes = s.flowBytes(); w.flowBytes == 1 {
+			w.flowAhead = 1000
+		}
 	}
 	s.proxy = p
 	s.proxies = append(s.proxies, p)

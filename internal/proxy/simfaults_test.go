@@ -56,7 +56,8 @@ var faults = []fault{
 	}},
 	{"half an answer", func(s *simulation, p *simPool, i int) func() {
 		s.eachConn(p.servers[i], func(c *simSession) { c.fate = pickOne(s.Random(), fateSilence, fateCut, fateReset) })
-		return nil
+		p.servers[i].brittle = true
+		return func() { p.servers[i].brittle = false }
 	}},
 	{"refusing", func(s *simulation, p *simPool, i int) func() {
 		p.servers[i].StopListening()
@@ -153,7 +154,7 @@ func (s *simulation) mendEverything() {
 			v.Thaw()
 			v.thawConns()
 			v.Revive()
-			v.late, v.unwell = 0, false
+			v.late, v.unwell, v.brittle = 0, false, false
 			plan := p.plans[i]
 			s.Restore(plan.place)
 			if plan.host != "" {

@@ -195,6 +195,8 @@ func (r *memcacheReader) next(data []byte) (response, rest []byte, err error) {
 	return takeResponse(&r.bytes, data, n, done)
 }
 
+func (r *memcacheReader) within() int { return len(r.bytes) }
+
 func (memcacheLanguage) hello(_ *simClient, dst []byte, _ *op) []byte { return dst }
 
 var memcacheMix = opMix{

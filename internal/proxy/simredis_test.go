@@ -270,6 +270,8 @@ func (r *redisReader) next(data []byte) (response, rest []byte, err error) {
 	return takeResponse(&r.bytes, data, n, done)
 }
 
+func (r *redisReader) within() int { return len(r.bytes) }
+
 func (redisLanguage) hello(c *simClient, dst []byte, o *op) []byte {
 	o.kind = opHello
 	return resp.AppendCommand(dst, "AUTH", c.pool.password)

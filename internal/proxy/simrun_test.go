@@ -124,8 +124,9 @@ func (c *campaign) String() string {
 
 // String says what was run.
 func (n simCount) String() string {
-	return fmt.Sprintf("%d requests of %d clients, %d responses checked, %d of them errors with a cause, %d faults, %d reloads, "+
-		"%d upgrades, %d moves, %.2f virtual hours", n.requests, n.clients, n.responses, n.errors, n.faults, n.reloads, n.upgrades, n.moves, n.virtual.Hours())
+	return fmt.Sprintf("%d requests of %d clients, %d responses checked, %d of them errors with a cause, %d torn, %d faults, %d reloads, "+
+		"%d upgrades, %d moves, %.2f virtual hours",
+		n.requests, n.clients, n.responses, n.errors, n.torn, n.faults, n.reloads, n.upgrades, n.moves, n.virtual.Hours())
 }
 
 func TestKeptSeeds(t *testing.T) {

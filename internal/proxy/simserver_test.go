@@ -24,6 +24,7 @@ type simServer struct {
 
 	password string        // that a connection must give first, if known
 	unwell   bool          // answers that it cannot serve
+	brittle  bool          // dies in the middle of what is not short
 	denied   string        // a command that nobody may use
 	late     time.Duration // at most so much later than usual it answers
 	service  time.Duration // at most so long it takes for one request
@@ -173,6 +174,9 @@ func (c *simSession) deliver() {
 		return
 	}
 	r := c.server.world.Random()
+	if c.server.brittle && c.fate == fateNone && len(c.out) > 60 {
+		c.fate = pickOne(r, fateSilence, fateCut)
+	}
 	n := len(c.out)
 	if n > 1 && (c.fate != fateNone || !c.server.whole && oneIn(r, 8)) {
 		n = 1 + r.IntN(n-1)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"nutmeg/internal/resp"
 )
 
 // subscriber is an actor that listens to a channel, or a pattern, to which another connection of it publishes. It gets messages in order,
@@ -93,7 +95,30 @@ func (c *subscriber) publish() {
 		}, channel, fmt.Sprint(len(c.published)))
 	}
 	c.partner.utter()
+	if c.version == 3 && c.state == listens && r.IntN(2) == 0 {
+		c.ask()
+		c.utter()
+	}
 	c.s.After(time.Duration(r.Int64N(int64(15*time.Millisecond))), c.publish)
+}
+
+// ask has the subscriber ask for a value, within which no message may come. It is not there before its partner has set it, nor
+// after the server has lost it.
+func (c *subscriber) ask() {
+	value := strings.Repeat("message", 400)
+	c.say("GET", func(response []byte) {
+		if got, _, ok := cutBulk(response); string(response) != c.null("") && (!ok || string(got) != value) {
+			c.wrong("GET", response)
+		}
+	}, c.prefix+"value")
+	if !c.partner.gone() {
+		c.partner.say("SET", func(response []byte) {
+			if string(response) != resp.OK {
+				c.partner.wrong("SET", response)
+			}
+		}, c.prefix+"value", value)
+		c.partner.utter()
+	}
 }
 
 func (c *subscriber) enter(state subscriberState) { c.state, c.told = state, int64(c.s.Now()) }

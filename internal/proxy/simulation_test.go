@@ -42,7 +42,7 @@ type simulation struct {
 
 // simCount is what a run was.
 type simCount struct {
-	requests, responses, errors, faults, reloads, upgrades, clients, moves int
+	requests, responses, errors, torn, faults, reloads, upgrades, clients, moves int
 
 	virtual time.Duration
 }
@@ -51,6 +51,7 @@ func (n *simCount) add(other simCount) {
 	n.requests += other.requests
 	n.responses += other.responses
 	n.errors += other.errors
+	n.torn += other.torn
 	n.faults += other.faults
 	n.reloads += other.reloads
 	n.upgrades += other.upgrades

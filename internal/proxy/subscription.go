@@ -263,13 +263,13 @@ func (s *serverConn) overheard(piece []byte, done bool, source input) bool {
 	case s.queue.oldest != nil && !isMessage(start):
 		r := s.queue.oldest
 		if !r.kept() {
-			s.responded(start)
+			s.responded(start, input{})
 			s.heard.Reset(s.chunks())
 			break
 		}
 		r.response.Take(s.chunks(), &s.heard)
 		r.collect(n)
-		s.responded(nil)
+		s.responded(nil, input{})
 	default:
 		s.heard.Reset(s.chunks())
 	}
@@ -317,7 +317,5 @@ func (c *client) listenAgain() {
 	for _, ear := range s.ears {
 		ear.conn.Resume()
 	}
-	if !c.stalled {
-		c.conn.NotifyFlushed(false)
-	}
+	c.notifyFlushed()
 }

@@ -43,6 +43,8 @@ type worker struct {
 	tapes      atomic.Int64  // bytes of those on their way here; other workers add
 	wall       int64         // the time of day at wallOf, in microseconds
 	wallOf     int64
+	flowBytes  int // how much of a response has to be there for it to flow,
+	flowAhead  int // and by how much it may be ahead of its client then
 	heldMark   int // stands in for client_buffer where that is more: while memory is short
 
 	relieved     *serverConn // those whose crowd goes on at the end of the batch
@@ -82,7 +84,7 @@ type worker struct {
 }
 
 func newWorker(p *Proxy, index int, outside evloop.Outside) *worker {
-	w := &worker{proxy: p, index: index, log: p.log, context: context.Background(), heldMark: pressureMarks[pressureNone]}
+	w := &worker{proxy: p, index: index, log: p.log, context: context.Background(), heldMark: pressureMarks[pressureNone], flowBytes: flowBytes, flowAhead: flowAhead}
 	w.sweep.worker = w
 	w.loop = evloop.New(outside, w)
 	w.intake = w.newIntake()

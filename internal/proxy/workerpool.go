@@ -39,6 +39,8 @@ type protocol interface {
 	again(c *client, m *message)
 	// response takes one response, or the part of it that has come, off the front of data.
 	response(s *serverConn, data []byte) (n int, done bool, err error)
+	// flows reports whether the response that is coming is no error and is r's for sure: its client may get the beginning before the end has come.
+	flows(s *serverConn, r *request) bool
 	// inspect looks at a whole response, of which flat is all unless nil. It says what ails the server, "" if it seems well.
 	inspect(s *serverConn, r *request, flat []byte) (unwell string)
 	// merge makes the response of a parent whose children all have theirs.

@@ -59,6 +59,7 @@ func PoolFields() []Field[Pool] {
 		{"client_overflow", "# clients closed (client_buffer_limit)", Counter, func(p *Pool) int64 { return p.ClientOverflow }},
 		{"memory_refused", "# requests refused (max_memory)", Counter, func(p *Pool) int64 { return p.MemoryRefused }},
 		{"memory_closed", "# clients closed (max_memory)", Counter, func(p *Pool) int64 { return p.MemoryClosed }},
+		{"client_torn", "# clients closed (their server failed in the middle of a response)", Counter, func(p *Pool) int64 { return p.ClientTorn }},
 	}
 }
 

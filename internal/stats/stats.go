@@ -65,6 +65,7 @@ type Pool struct {
 	ClientOverflow    int64 // clients closed: client_buffer_limit
 	MemoryRefused     int64 // requests refused: max_memory
 	MemoryClosed      int64 // clients closed: max_memory
+	ClientTorn        int64 // clients closed: their server failed in the middle of a response
 
 	Servers []Server // by server index of the config
 }
@@ -153,6 +154,7 @@ func (p *Pool) add(o *Pool) {
 	p.ClientOverflow += o.ClientOverflow
 	p.MemoryRefused += o.MemoryRefused
 	p.MemoryClosed += o.MemoryClosed
+	p.ClientTorn += o.ClientTorn
 	p.Servers = grow(p.Servers, len(o.Servers))
 	for i := range o.Servers {
 		p.Servers[i].add(&o.Servers[i])
