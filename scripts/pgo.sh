@@ -7,8 +7,8 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/profiles"
 CGO_ENABLED=0 go build -trimpath -tags profile -pgo=off -o "$dir/nutmeg" ./cmd/nutmeg
-NUTMEG_PROFILES="$dir/profiles" go run ./bench -nutmeg "$dir/nutmeg" -subjects nutmeg-1 -rounds "${ROUNDS:-3}" \
-	-only "${ONLY:-^(redis-(get|set|mget).*|memcached-.*)}"
+NUTMEG_PROFILES="$dir/profiles" go run ./bench -nutmeg "$dir/nutmeg" -subjects nutmeg-1 -calls=false -rounds 1 -time "${TIME:-4s}" \
+	-only "${ONLY:-^(redis-(get|set)(-p16|-p64|-16k)?|redis-m(get|set).*|memcached-.*)$}"
 go tool pprof -symbolize=none -proto "$dir"/profiles/*.prof >"$dir/default.pgo"
 mv "$dir/default.pgo" cmd/nutmeg/default.pgo
 ls -l cmd/nutmeg/default.pgo

@@ -39,8 +39,7 @@ const (
 // It has one life: after it was closed it must not be used for another connection. A Conn must not be copied.
 type Conn struct {
 	loop      *Loop
-	socket    Socket    // readiness, addresses
-	transport Transport // bytes: the socket itself, or a layer over it
+	socket    Socket
 	handler   Handler
 	dialing   *dialing
 	nextDirty *Conn
@@ -53,7 +52,7 @@ type Conn struct {
 
 // Adopt takes over an accepted socket, or one that Release returned, and begins to read from it. On an error the socket is closed.
 func (l *Loop) Adopt(c *Conn, s Socket, handler Handler) error {
-	*c = Conn{loop: l, socket: s, transport: s, handler: handler}
+	*c = Conn{loop: l, socket: s, handler: handler}
 	c.slot = l.register(c, nil)
 	if err := c.watch(); err != nil {
 		c.Close()
@@ -159,7 +158,7 @@ func (c *Conn) Close() {
 	c.out.Reset(&c.loop.Chunks)
 	if c.socket != nil {
 		c.loop.outside.Forget(c.socket)
-		_ = c.transport.Close() // nothing is left to be done about an error
+		_ = c.socket.Close() // nothing is left to be done about an error
 	}
 	c.loop.unregister(c.slot)
 	if g, ok := c.handler.(*linger); ok {
@@ -238,7 +237,7 @@ func (c *Conn) hungUp() {
 func (c *Conn) readSome() {
 	for range readsPerTurn {
 		room := c.loop.read.Room()
-		n, err := c.transport.Read(room)
+		n, err := c.socket.Read(room)
 		if n > 0 {
 			c.handler.Received(room[:n])
 		}
@@ -276,7 +275,7 @@ func (c *Conn) flush() {
 func (c *Conn) write() {
 	before := c.written
 	for c.out.Len() > 0 {
-		n, err := c.transport.Write(&c.out)
+		n, err := c.socket.Write(&c.out)
 		c.out.Discard(&c.loop.Chunks, n)
 		c.written += uint64(n)
 		if err == nil && c.written-before < writeBytesPerTurn {

@@ -55,7 +55,7 @@ func (c *Conn) connectNext(err error) {
 func (c *Conn) connect(to netip.AddrPort) {
 	socket, connected, err := c.loop.outside.Dial(to, c.dialing.address.Path, c.dialing.options)
 	if err == nil {
-		c.socket, c.transport, c.watched = socket, socket, 0
+		c.socket, c.watched = socket, 0
 		if !connected {
 			err = c.watch()
 		}
@@ -84,7 +84,7 @@ func (c *Conn) connected(err error) {
 		if c.socket != nil {
 			c.loop.outside.Forget(c.socket)
 			_ = c.socket.Close()
-			c.socket, c.transport = nil, nil
+			c.socket = nil
 		}
 		c.connectNext(err)
 		return

@@ -34,6 +34,7 @@ type Loop struct {
 	read   *buffer.Chunk // what the next read fills
 
 	slots     []slot
+	listeners map[uint32]*Listener // by slot
 	freeSlots []uint32
 	events    []Event
 	dialed    dirtyList // connections with output to write in this batch: those that were dialed,
@@ -55,14 +56,13 @@ type Batch interface {
 
 // slot says what a token stands for. The generation tells a late event for a closed socket from one for its successor.
 type slot struct {
-	conn       *Conn
-	listener   *Listener
+	conn       *Conn // nil for a listener
 	generation uint32
 }
 
 // New returns a loop over outside. Run or Step drives it.
 func New(outside Outside, batch Batch) *Loop {
-	l := &Loop{outside: outside, batch: batch, events: make([]Event, eventsPerWait)}
+	l := &Loop{outside: outside, batch: batch, events: make([]Event, eventsPerWait), listeners: map[uint32]*Listener{}}
 	l.read = l.Chunks.Get(buffer.LargeBytes)
 	l.now = outside.Now()
 	return l
@@ -123,8 +123,8 @@ func (l *Loop) dispatch(e *Event) {
 	}
 	if s.conn != nil {
 		s.conn.ready(e)
-	} else if s.listener != nil {
-		s.listener.ready()
+	} else if listener := l.listeners[uint32(e.Token)]; listener != nil {
+		listener.ready()
 	}
 }
 
@@ -194,14 +194,19 @@ func (l *Loop) register(conn *Conn, listener *Listener) uint32 {
 		l.slots = append(l.slots, slot{})
 	}
 	s := &l.slots[index]
-	s.conn, s.listener = conn, listener
+	if s.conn = conn; listener != nil {
+		l.listeners[index] = listener
+	}
 	l.open++
 	return index
 }
 
 func (l *Loop) unregister(index uint32) {
 	s := &l.slots[index]
-	s.conn, s.listener = nil, nil
+	if s.conn == nil {
+		delete(l.listeners, index)
+	}
+	s.conn = nil
 	s.generation++
 	l.freeSlots = append(l.freeSlots, index)
 	l.open--

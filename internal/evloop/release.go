@@ -23,7 +23,7 @@ func (c *Conn) Release() Socket {
 	c.loop.outside.Forget(socket)
 	c.out.Reset(&c.loop.Chunks)
 	c.loop.unregister(c.slot)
-	c.socket, c.transport = nil, nil
+	c.socket = nil
 	return socket
 }
 
