@@ -77,7 +77,7 @@ func TestLogIsReopened(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.Signal(syscall.SIGUSR1)
-	eventually(t, "a line in the renamed file", func() error { return fileHas(n.path("log.old"), "SIGUSR1") })
+	eventually(t, "all lines of a reload in the renamed file", func() error { return fileHas(n.path("log.old"), "Nothing changes") })
 	n.Signal(syscall.SIGHUP)
 	eventually(t, "a new file", func() error { _, err := os.Stat(n.path("log")); return err })
 	n.Signal(syscall.SIGUSR2)

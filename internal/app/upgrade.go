@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"nutmeg/internal/config"
 	"nutmeg/internal/daemon"
 	"nutmeg/internal/evloop"
 	"nutmeg/internal/handover"
@@ -96,28 +97,30 @@ func (d *daemonProcess) startSuccessor(ctx context.Context) (*handover.Successor
 func (d *daemonProcess) listeners(ctx context.Context) ([]handover.Listener, error) {
 	ctx, cancel := context.WithTimeout(ctx, listenersTimeout)
 	defer cancel()
-	sockets, err := d.proxy.Listeners(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("cannot collect the listening sockets: %w", err)
-	}
 	var all []handover.Listener
+	var dupErr error
 	add := func(name string, own int) {
-		fd, dupErr := duplicateFD(own)
-		if err = errors.Join(err, dupErr); dupErr == nil {
+		fd, err := duplicateFD(own)
+		if dupErr = errors.Join(dupErr, err); err == nil {
 			all = append(all, handover.Listener{Name: name, FD: fd})
 		}
 	}
-	add(nameStats+d.stats.address, d.stats.fd)
-	for at, socket := range sockets {
-		name := namePool
-		if d.inherited.isManaged(at) {
-			name = nameManager
+	err := d.proxy.Listeners(ctx, func(sockets map[config.Address]evloop.Socket) {
+		for at, socket := range sockets {
+			name := namePool
+			if d.inherited.isManaged(at) {
+				name = nameManager
+			}
+			if own, ok := evloop.FD(socket); ok {
+				add(name+at.String(), own)
+			}
 		}
-		if own, ok := evloop.FD(socket); ok {
-			add(name+at.String(), own)
-		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot collect the listening sockets: %w", err)
 	}
-	return all, err
+	add(nameStats+d.stats.address, d.stats.fd)
+	return all, dupErr
 }
 
 // listenersTimeout is how long a worker may take to name its sockets.

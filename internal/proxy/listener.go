@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"nutmeg/internal/config"
 	"nutmeg/internal/evloop"
@@ -185,25 +186,37 @@ func (p *Proxy) assign(of *census, s evloop.Socket, state *clientState) {
 	to.loop.Post(func() { to.admit(of, s, serial, state) })
 }
 
-// Listeners returns the sockets on which the proxy listens now, by address. They stay the proxy's: they are for handing
-// another process copies of them. Any goroutine but a worker's may call it.
-func (p *Proxy) Listeners(ctx context.Context) (map[config.Address]evloop.Socket, error) {
-	answer := make(chan map[config.Address]evloop.Socket, 1)
+// Listeners hands use the sockets on which the proxy listens now, by address: for making copies of them, for another process.
+// Use is called once, on a worker's goroutine, or never if the error says so; it must neither wait nor keep what it gets.
+// Any goroutine but a worker's may call Listeners.
+func (p *Proxy) Listeners(ctx context.Context, use func(map[config.Address]evloop.Socket)) error {
+	var decided atomic.Bool // whether use is called, or the caller has gone
+	done := make(chan struct{})
 	p.workers[0].loop.Post(func() {
+		if decided.Swap(true) {
+			return
+		}
 		sockets := make(map[config.Address]evloop.Socket, len(p.listeners))
 		for at, l := range p.listeners {
 			sockets[at] = l.socket.Socket()
 		}
-		answer <- sockets
+		use(sockets)
+		close(done)
 	})
+	var err error
 	select {
-	case sockets := <-answer:
-		return sockets, nil
+	case <-done:
+		return nil
 	case <-p.stopped:
-		return nil, errStopping
+		err = errStopping
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		err = ctx.Err()
 	}
+	if decided.Swap(true) {
+		<-done
+		return nil
+	}
+	return err
 }
 
 // AcceptFailed says that the process has no descriptor for another client.
