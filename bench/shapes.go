@@ -184,17 +184,27 @@ func (r row) shape() shape {
 	}
 }
 
-// sampleClosed loads a subject that has just been started, first for what a
-// process does once (connections to servers, memory), then for the numbers.
-func sampleClosed(ctx context.Context, s *subject, over protocol, l load.Load, length time.Duration) ([]float64, error) {
+// warmSession connects clients and sends a load that does not count, for what a process does once.
+func warmSession(ctx context.Context, s *subject, over protocol, l load.Load, length time.Duration) (*load.Session, error) {
 	session, err := dialSession(ctx, s, over, l)
 	if err != nil {
 		return nil, err
 	}
-	defer session.Close()
-	if _, err := session.Closed(ctx, length/5); err != nil {
+	if _, err := session.Closed(ctx, length); err != nil {
+		session.Close()
 		return nil, err
 	}
+	return session, nil
+}
+
+// sampleClosed loads a subject that has just been started, first for what a
+// process does once (connections to servers, memory), then for the numbers.
+func sampleClosed(ctx context.Context, s *subject, over protocol, l load.Load, length time.Duration) ([]float64, error) {
+	session, err := warmSession(ctx, s, over, l, length/5)
+	if err != nil {
+		return nil, err
+	}
+	defer session.Close()
 	before, cpuErr := s.usage()
 	out, err := session.Closed(ctx, length)
 	if err != nil {

@@ -26,14 +26,11 @@ type drive func(*load.Session, context.Context, time.Duration) (load.Outcome, er
 // subject is slower than its clients, so that more comes at once than
 // otherwise: good for comparing subjects, not for the calls of a real load.
 func countCalls(ctx context.Context, s *subject, over protocol, l load.Load, length time.Duration, drive drive) (map[string]float64, error) {
-	session, err := dialSession(ctx, s, over, l)
+	session, err := warmSession(ctx, s, over, l, length/5)
 	if err != nil {
 		return nil, err
 	}
 	defer session.Close()
-	if _, err := session.Closed(ctx, length/5); err != nil {
-		return nil, err
-	}
 	var out load.Outcome
 	text, err := traced(ctx, s.proxy.PID(), func() (err error) {
 		out, err = drive(session, ctx, length)

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Any input gives either a valid configuration or faults with a position.
-func FuzzParse(f *testing.F) {
+// addGoldenInputs gives a fuzz target the inputs of the golden files.
+func addGoldenInputs(f *testing.F) {
+	f.Helper()
 	for _, file := range []string{"testdata/errors.txt", "testdata/accepted.txt"} {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -21,6 +22,11 @@ func FuzzParse(f *testing.F) {
 			f.Add([]byte(input))
 		}
 	}
+}
+
+// Any input gives either a valid configuration or faults with a position.
+func FuzzParse(f *testing.F) {
+	addGoldenInputs(f)
 	example, err := os.ReadFile("testdata/twemproxy-example.yml")
 	if err != nil {
 		f.Fatal(err)

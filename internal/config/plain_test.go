@@ -130,17 +130,7 @@ func TestReadingCostsFewAllocations(t *testing.T) {
 
 // Whatever is taken for plain means the same to the YAML library.
 func FuzzPlain(f *testing.F) {
-	for _, file := range []string{"testdata/errors.txt", "testdata/accepted.txt"} {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		for block := range strings.SplitSeq(string(data), "\n\n") {
-			head, _, _ := strings.Cut(block, "----\n")
-			_, input, _ := strings.Cut(head, "\n")
-			f.Add([]byte(input))
-		}
-	}
+	addGoldenInputs(f)
 	f.Add([]byte("a:\n  listen: h:1\n  servers:\n   - h:2:1\n\n# c\nb:\n  hash_tag: \"{}\"\n  x: 'y'\n"))
 	f.Fuzz(func(t *testing.T, data []byte) { checkPlain(t, data) })
 }
