@@ -22,8 +22,9 @@ func (b *Buffer) Append(p *Pool, data []byte) {
 	}
 	for len(data) > 0 {
 		c := b.grow(p, len(data))
-		c.end = copy(c.data, data)
-		data = data[c.end:]
+		n := copy(c.data[c.end:], data)
+		c.end += n
+		data = data[n:]
 	}
 }
 
@@ -37,19 +38,28 @@ func (b *Buffer) AppendString(p *Pool, data string) {
 	}
 	for len(data) > 0 {
 		c := b.grow(p, len(data))
-		c.end = copy(c.data, data)
-		data = data[c.end:]
+		n := copy(c.data[c.end:], data)
+		c.end += n
+		data = data[n:]
 	}
 }
 
-// grow adds an empty chunk for size more bytes. Each is a class above the one before it, so a buffer that goes on
-// growing soon does so in large steps.
+// grow returns a chunk at the back with room for at least some of size more bytes. Each is a class above the one before it, so a
+// buffer that goes on growing soon does so in large steps. What little the buffer has moves along: to write one chunk costs
+// less than to write two.
 func (b *Buffer) grow(p *Pool, size int) *Chunk {
-	class := classFor(size)
-	if b.tail != nil {
-		class = max(class, min(int(b.tail.class)+1, classes-1))
+	t := b.tail
+	if t == nil {
+		c := p.get(classFor(size))
+		b.link(c)
+		return c
 	}
-	c := p.get(class)
+	c := p.get(max(classFor(size), min(int(t.class)+1, classes-1)))
+	if t == b.head && t.end-t.start <= copyBytes {
+		c.end = copy(c.data, t.Bytes())
+		p.Put(t)
+		*b = Buffer{size: b.size}
+	}
 	b.link(c)
 	return c
 }

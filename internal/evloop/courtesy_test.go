@@ -13,7 +13,7 @@ func TestCourtesyEndsWhereItIsAbused(t *testing.T) {
 		before := given
 		for range n {
 			now += int64(100 * time.Microsecond)
-			c.giveWay(func() int64 { return now }, func() {
+			c.giveWay(now, func() int64 { return now }, func() {
 				given++
 				if greedy {
 					now += int64(2 * time.Millisecond)

@@ -81,7 +81,7 @@ func (s *system) Wait(events []Event, timeout int64) (int, error) {
 		s.work.ends(s)
 	}
 	if timeout != 0 {
-		s.courtesy.giveWay(s.now, sysYield)
+		s.courtesy.giveWay(s.work.since, s.now, sysYield)
 	}
 	n, err := s.poller.wait(events, timeout)
 	for i := range n {
