@@ -28,6 +28,13 @@ func (b *Buffer) Append(p *Pool, data []byte) {
 	}
 }
 
+// Reserve makes an empty buffer begin with a chunk for size bytes, or with one of the largest.
+func (b *Buffer) Reserve(p *Pool, size int) {
+	if b.tail == nil {
+		b.link(p.Get(size))
+	}
+}
+
 // AppendString is Append for a string.
 func (b *Buffer) AppendString(p *Pool, data string) {
 	b.size += len(data)

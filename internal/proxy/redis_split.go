@@ -97,40 +97,64 @@ func (p *redisProtocol) merge(pool *workerPool, parent *request) {
 // mergeArray puts the elements into the order of the parent's keys. It reports false if a child's response is not an
 // array of one element for each of its keys.
 func (w *worker) mergeArray(parent *request) bool {
-	f, chunks := parent.family, &w.loop.Chunks
+	f, chunks, size := parent.family, &w.loop.Chunks, 0
 	for _, child := range f.children {
 		if resp.Kind(child.kind) != resp.Array || child.elements != child.keys {
 			return false
 		}
-		w.scratch = resp.AppendArray(w.scratch[:0], int(child.keys))
-		child.response.Discard(chunks, len(w.scratch))
+		size += child.response.Len()
 	}
+	parent.response.Reserve(chunks, size)
 	w.scratch = resp.AppendArray(w.scratch[:0], len(f.owners))
 	parent.response.Append(chunks, w.scratch)
+	sources := w.sources[:0]
+	for _, child := range f.children {
+		w.scratch = resp.AppendArray(w.scratch[:0], int(child.keys))
+		child.response.Discard(chunks, len(w.scratch))
+		sources = append(sources, sourceOf(&child.response))
+	}
 	for i, end := 0, 0; i < len(f.owners); i = end {
 		end = f.runEnd(i)
-		w.moveElements(&parent.response, &f.childFor(w, i).response, end-i)
+		sources[w.childOf[f.owners[i]]].moveElements(w, &parent.response, end-i)
 	}
+	clear(sources)
+	w.sources = sources
 	return true
 }
 
-// moveElements moves values from the front of a response to the back of another, as many at a time as lie in one chunk.
-func (w *worker) moveElements(dst, src *buffer.Buffer, count int) {
-	for count > 0 {
-		piece, size := src.First().Bytes(), 0
+// source is a response from whose front values are moved to another.
+type source struct {
+	from  *buffer.Buffer
+	piece []byte // what of its first chunk has not been moved
+}
+
+func sourceOf(b *buffer.Buffer) source {
+	if b.Len() == 0 {
+		return source{from: b}
+	}
+	return source{b, b.First().Bytes()}
+}
+
+// moveElements moves values to the back of dst, as many at a time as lie in one chunk.
+func (s *source) moveElements(w *worker, dst *buffer.Buffer, count int) {
+	for {
+		size := 0
 		for ; count > 0; count-- {
-			n := resp.ShortBulk(piece[size:])
+			n := resp.ShortBulk(s.piece[size:])
 			if n == 0 {
 				break
 			}
 			size += n
 		}
-		if size > 0 {
-			src.Move(&w.loop.Chunks, dst, size)
-		} else {
-			w.moveElement(dst, src)
-			count--
+		dst.Append(&w.loop.Chunks, s.piece[:size])
+		s.piece = s.piece[size:]
+		if count == 0 {
+			return
 		}
+		s.from.Discard(&w.loop.Chunks, len(s.from.First().Bytes())-len(s.piece))
+		w.moveElement(dst, s.from)
+		*s = sourceOf(s.from)
+		count--
 	}
 }
 

@@ -73,8 +73,9 @@ type worker struct {
 	scratch     []byte
 	errandText  []byte
 	positions   []int
-	tally       []int32 // by server: keys of the request at hand; all zero between requests
-	childOf     []int32 // by server: its child in the family at hand
+	tally       []int32  // by server: keys of the request at hand; all zero between requests
+	childOf     []int32  // by server: its child in the family at hand
+	sources     []source // in the order of childOf: what their responses are merged from
 	childConns  []*serverConn
 	childStarts []uint64
 

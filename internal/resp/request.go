@@ -136,6 +136,13 @@ func (p *RequestParser) Parse(data []byte, req *Request) (n int, done bool, err 
 			p.argsLeft = int32(count)
 			p.state = requestDollar
 		case requestDollar:
+			if i = p.wholeArgs(data, i, req); p.argsLeft == 0 {
+				p.reset()
+				return i, true, nil
+			}
+			if i == len(data) {
+				return p.more(data)
+			}
 			if data[i] != '$' {
 				return i, false, expectedDollar(data[i])
 			}
@@ -201,6 +208,28 @@ func (p *RequestParser) Parse(data []byte, req *Request) (n int, done bool, err 
 		}
 	}
 	return p.more(data)
+}
+
+// wholeArgs takes the short arguments that lie whole at data[i:], and returns where that ends. It leaves all else, whatever is
+// wrong too, to Parse.
+func (p *RequestParser) wholeArgs(data []byte, i int, req *Request) int {
+	if uint64(p.size)+uint64(len(data)) > MaxRequest {
+		return i
+	}
+	args, left := req.Args, p.argsLeft
+	for left > 0 && i < len(data) && data[i] == '$' {
+		length, used := shortNumber(data[i+1:])
+		start := i + 1 + used
+		end := start + int(length)
+		if used == 0 || end+1 >= len(data) || data[end] != '\r' || data[end+1] != '\n' {
+			break
+		}
+		args = append(args, Span{p.size + uint32(start), p.size + uint32(end)})
+		i = end + 2
+		left--
+	}
+	req.Args, p.argsLeft = args, left
+	return i
 }
 
 func (p *RequestParser) more(data []byte) (int, bool, error) {
