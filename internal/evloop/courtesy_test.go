@@ -12,8 +12,9 @@ func TestCourtesyEndsWhereItIsAbused(t *testing.T) {
 	batches := func(n int) (times int) {
 		before := given
 		for range n {
+			woke := now
 			now += int64(100 * time.Microsecond)
-			c.giveWay(now, func() int64 { return now }, func() {
+			c.giveWay(woke, func() int64 { return now }, func() {
 				given++
 				if greedy {
 					now += int64(2 * time.Millisecond)
@@ -41,5 +42,30 @@ func TestCourtesyEndsWhereItIsAbused(t *testing.T) {
 	greedy = false
 	if n := batches(1000); n < 850 {
 		t.Errorf("after one turn that was too long a modest neighbour was let go first %d times of 1000", n)
+	}
+}
+
+// TestCourtesyIsForTheBusy has a loop that sleeps between its batches, and then does not any more.
+func TestCourtesyIsForTheBusy(t *testing.T) {
+	now, given := int64(0), 0
+	c := courtesy{}
+	batches := func(n int, sleep time.Duration) (times int) {
+		before := given
+		for range n {
+			now += int64(sleep)
+			woke := now
+			now += int64(10 * time.Microsecond)
+			c.giveWay(woke, func() int64 { return now }, func() { given++ })
+		}
+		return given - before
+	}
+	if n := batches(1000, 0); n != 1000 {
+		t.Errorf("a busy loop gave way %d times of 1000", n)
+	}
+	if n := batches(1000, 20*time.Microsecond); n > 20 {
+		t.Errorf("a loop that sleeps gave way %d times of 1000", n)
+	}
+	if n := batches(1000, 0); n < 900 {
+		t.Errorf("once busy again it gave way %d times of 1000", n)
 	}
 }

@@ -33,7 +33,8 @@ type Loop struct {
 	Chunks buffer.Pool   // free chunks of all buffers of the loop's goroutine
 	read   *buffer.Chunk // what the next read fills
 
-	slots     []slot
+	slots     []*slotPage
+	used      uint32               // slots that have ever been in use
 	listeners map[uint32]*Listener // by slot
 	freeSlots []uint32
 	events    []Event
@@ -58,6 +59,13 @@ type Batch interface {
 type slot struct {
 	conn       *Conn // nil for a listener
 	generation uint32
+}
+
+// slotPage is some of the loop's slots. There are more with time, and none moves: it would take the room of both for a while.
+type slotPage [256]slot
+
+func (l *Loop) slot(index uint32) *slot {
+	return &l.slots[index/uint32(len(slotPage{}))][index%uint32(len(slotPage{}))]
 }
 
 // New returns a loop over outside. Run or Step drives it.
@@ -117,7 +125,7 @@ func (l *Loop) Step(wait bool) error {
 }
 
 func (l *Loop) dispatch(e *Event) {
-	s := &l.slots[uint32(e.Token)]
+	s := l.slot(uint32(e.Token))
 	if s.generation != uint32(e.Token>>32) {
 		return // closed earlier in this batch
 	}
@@ -190,10 +198,12 @@ func (l *Loop) register(conn *Conn, listener *Listener) uint32 {
 		index = l.freeSlots[n-1]
 		l.freeSlots = l.freeSlots[:n-1]
 	} else {
-		index = uint32(len(l.slots))
-		l.slots = append(l.slots, slot{})
+		index = l.used
+		if l.used++; int(index) == len(l.slots)*len(slotPage{}) {
+			l.slots = append(l.slots, new(slotPage))
+		}
 	}
-	s := &l.slots[index]
+	s := l.slot(index)
 	if s.conn = conn; listener != nil {
 		l.listeners[index] = listener
 	}
@@ -202,7 +212,7 @@ func (l *Loop) register(conn *Conn, listener *Listener) uint32 {
 }
 
 func (l *Loop) unregister(index uint32) {
-	s := &l.slots[index]
+	s := l.slot(index)
 	if s.conn == nil {
 		delete(l.listeners, index)
 	}
@@ -213,7 +223,7 @@ func (l *Loop) unregister(index uint32) {
 }
 
 func (l *Loop) token(index uint32) uint64 {
-	return uint64(l.slots[index].generation)<<32 | uint64(index)
+	return uint64(l.slot(index).generation)<<32 | uint64(index)
 }
 
 // Detach takes the chunk that the current Received call was given bytes of, with bytes [start, end) of it, out of the
