@@ -185,11 +185,20 @@ func (c *Conn) watch() error {
 			want |= Writable
 		}
 	}
+	if want != 0 {
+		want |= Changes
+	}
 	if want == c.watched {
 		return nil
 	}
 	c.watched = want
 	return c.loop.outside.Watch(c.socket, c.loop.token(c.slot), want)
+}
+
+// watchAgain has the socket reported once more, if it is ready: nothing may change until somebody acts on that.
+func (c *Conn) watchAgain() {
+	c.watched = 0
+	c.rewatch()
 }
 
 func (c *Conn) rewatch() {
@@ -208,7 +217,7 @@ func (c *Conn) ready(e *Event) {
 	}
 	// Reading comes first: what a peer that is gone said last may still be there, and a write would find the error.
 	if (e.Ready&Readable != 0 || e.Hangup) && c.flags&(flagPaused|flagEnded) == 0 {
-		c.readSome()
+		c.readSome(e.Ended || e.Hangup)
 	} else if e.Hangup {
 		c.hungUp()
 	}
@@ -234,7 +243,9 @@ func (c *Conn) hungUp() {
 	}
 }
 
-func (c *Conn) readSome() {
+// readSome reads what has come, or a good part of it. Ended says that an end comes behind that, which is read as well: of what
+// comes later the poller tells.
+func (c *Conn) readSome(ended bool) {
 	for range readsPerTurn {
 		room := c.loop.read.Room()
 		n, err := c.socket.Read(room)
@@ -258,10 +269,11 @@ func (c *Conn) readSome() {
 			c.fail(err)
 			return
 		}
-		if n < len(room) {
+		if n < len(room) && !ended {
 			return
 		}
 	}
+	c.watchAgain()
 }
 
 // flush writes at the end of a batch.
@@ -287,6 +299,9 @@ func (c *Conn) write() {
 		}
 		if c.out.Len() > 0 {
 			c.flags |= flagBlocked
+			if err == nil {
+				c.watched = 0 // it would take more: that is no change
+			}
 		}
 		break
 	}

@@ -62,6 +62,23 @@ func TestLargeOutputWaitsForASlowReader(t *testing.T) {
 	})
 }
 
+// TestOutputGoesOnWithoutAChange has a socket that takes all that it is offered: nothing changes by which the poller would tell
+// that it takes the rest.
+func TestOutputGoesOnWithoutAChange(t *testing.T) {
+	onAll(t, func(t *testing.T, a *arena) {
+		if a.world != nil {
+			a.world.Net.SendBytes, a.world.Net.ReceiveBytes, a.world.Net.ShortWritePercent = 64<<20, 64<<20, 0
+		}
+		client, server := a.pair(a.tcp())
+		sent := pattern(18 << 20) // three writes
+		server.Send(sent)
+		a.run(func() bool { return client.got.Len() >= len(sent) })
+		wantBytes(t, "received", client.got.Bytes(), sent)
+		client.Close()
+		server.Close()
+	})
+}
+
 func TestPausedConnectionIsNotReadFrom(t *testing.T) {
 	onAll(t, func(t *testing.T, a *arena) {
 		client, server := a.pair(a.tcp())

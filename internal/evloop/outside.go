@@ -38,7 +38,8 @@ type Outside interface {
 	// Resolve looks up a host name and calls done from another goroutine, later.
 	Resolve(host string, done func([]netip.Addr, error))
 
-	// Watch sets which readiness of s Wait reports, under token. Hang-ups and errors are always reported.
+	// Watch sets which readiness of s Wait reports, under token. Hang-ups and errors are always reported. With Changes, Wait may
+	// report readiness once only: when it begins, when there is more of it (bytes or an end that came), and after each Watch.
 	Watch(s Socket, token uint64, want Interest) error
 	// Forget ends the watch on s; it is called before s is closed.
 	Forget(s Socket)
@@ -80,20 +81,23 @@ var ErrWouldBlock = errors.New("would block")
 // ErrTooManyFiles says that the process has no descriptor left for a new socket.
 var ErrTooManyFiles = errors.New("too many open files")
 
-// Interest is a set of readiness that Wait shall report.
+// Interest is a set of readiness that Wait shall report, and how.
 type Interest uint8
 
-// The two kinds of readiness.
+// The two kinds of readiness, and what makes a socket cheaper to watch.
 const (
 	Readable Interest = 1 << iota
 	Writable
+	Changes
 )
 
-// Event is one socket's readiness. Hangup comes with errors and with the end of both directions.
+// Event is one socket's readiness. Hangup comes with errors and with the end of both directions. Ended says that the end of the
+// stream is there, perhaps behind bytes; an outside that goes on reporting an end need not say so.
 type Event struct {
 	Token  uint64
 	Ready  Interest
 	Hangup bool
+	Ended  bool
 }
 
 // Address is where to listen or to connect: a TCP host and port, or the path of a unix socket.

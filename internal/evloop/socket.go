@@ -73,7 +73,7 @@ func (s *fdSocket) Accept(opt SocketOptions) (Socket, error) {
 	if !s.local {
 		setStreamOptions(fd, opt)
 	}
-	return &fdSocket{system: s.system, fd: int32(fd)}, nil
+	return &fdSocket{system: s.system, fd: int32(fd), local: s.local}, nil
 }
 
 func (s *fdSocket) Peer() string {
@@ -130,7 +130,7 @@ func (s *system) Dial(ip netip.AddrPort, path string, opt SocketOptions) (Socket
 	if path == "" {
 		setStreamOptions(fd, opt)
 	}
-	socket := &fdSocket{system: s, fd: int32(fd)}
+	socket := &fdSocket{system: s, fd: int32(fd), local: path != ""}
 	switch err := unix.Connect(fd, sa); {
 	case err == nil:
 		return socket, true, nil

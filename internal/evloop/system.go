@@ -97,6 +97,9 @@ func (s *system) Wait(events []Event, timeout int64) (int, error) {
 func (s *system) Watch(socket Socket, token uint64, want Interest) error {
 	f := socket.(*fdSocket)
 	f.system = s // a socket may have been accepted by another loop
+	if f.local {
+		want &^= Changes // a read from it may end before the bytes do, where descriptors were sent along
+	}
 	err := s.poller.watch(int(f.fd), token, f.watched, want, f.known)
 	f.watched, f.known = want, true
 	return err

@@ -101,5 +101,5 @@ func (l *link) happen(w *World, _ eventKind) {
 		e.dead, e.failure = true, errno
 		w.record("cannot connect", l.id, 0, 0)
 	}
-	e.changed()
+	e.changed(evloop.Readable | evloop.Writable)
 }

@@ -45,10 +45,19 @@ type watched struct {
 	outside  *Outside // nil: not watched
 	token    uint64
 	want     evloop.Interest
-	position int // in outside.ready, from 1; 0 when not in it
+	news     bool // something has happened since it was reported last
+	position int  // in outside.ready, from 1; 0 when not in it
 }
 
 func (s *watched) watch() *watched { return s }
+
+// changed notes that bytes, an end or room came to a socket; that counts as news if somebody watches for it.
+func (s *watched) changed(self watchable, what evloop.Interest) {
+	if _, hangup := self.readiness(); what&s.want != 0 || hangup {
+		s.news = true
+	}
+	s.update(self)
+}
 
 // update puts a socket into its outside's ready list, or takes it out.
 func (s *watched) update(self watchable) {
@@ -57,7 +66,7 @@ func (s *watched) update(self watchable) {
 	}
 	ready, hangup := self.readiness()
 	o := s.outside
-	switch report := ready&s.want != 0 || hangup; {
+	switch report := (ready&s.want != 0 || hangup) && (s.news || s.want&evloop.Changes == 0); {
 	case report && s.position == 0:
 		o.ready = append(o.ready, self)
 		s.position = len(o.ready)
@@ -132,7 +141,7 @@ func (o *Outside) Watch(s evloop.Socket, token uint64, want evloop.Interest) err
 	if closedSocket(s) {
 		return syscall.EBADF
 	}
-	state.outside, state.token, state.want = o, token, want
+	state.outside, state.token, state.want, state.news = o, token, want, true
 	o.own(s)
 	state.update(socket)
 	return nil
@@ -150,6 +159,12 @@ func (o *Outside) own(s evloop.Socket) {
 	(*owner).sockets--
 	*owner = o
 	o.sockets++
+}
+
+// ended reports whether a poller would say that the end of the stream is there.
+func ended(s watchable) bool {
+	e, ok := s.(*end)
+	return ok && (e.dead || e.connected && e.in().endThere)
 }
 
 func closedSocket(s evloop.Socket) bool {
@@ -185,7 +200,11 @@ func (o *Outside) Wait(events []evloop.Event, _ int64) (int, error) {
 		state := s.watch()
 		state.position = i + 1
 		ready, hangup := s.readiness()
-		events[i] = evloop.Event{Token: state.token, Ready: ready & state.want, Hangup: hangup}
+		events[i] = evloop.Event{Token: state.token, Ready: ready & state.want, Hangup: hangup, Ended: ended(s)}
+		state.news = false
+	}
+	for i := n - 1; i >= 0; i-- {
+		o.ready[i].watch().update(o.ready[i])
 	}
 	return n, nil
 }

@@ -3,6 +3,8 @@ package sim
 import (
 	"io"
 	"syscall"
+
+	"nutmeg/internal/evloop"
 )
 
 // Peer is a simulated client or server: one end of a connection, and callbacks of the test. All run within World.Run.
@@ -218,6 +220,6 @@ func (p *Peer) SendNow(data []byte) bool {
 	s.bytes = append(s.bytes, data...)
 	s.arrived += len(data)
 	p.world.record("sends at once", l.id, e.side, len(data))
-	s.to().changed()
+	s.to().changed(evloop.Readable)
 	return true
 }

@@ -30,13 +30,13 @@ const gatherChunks = 64
 func (e *end) in() *stream  { return &e.link.streams[e.side] }
 func (e *end) out() *stream { return &e.link.streams[1-e.side] }
 
-// changed tells whoever owns the end that its readiness may be another.
-func (e *end) changed() {
+// changed tells whoever owns the end what has come to it: something to read, or room to write.
+func (e *end) changed(what evloop.Interest) {
 	if e.peer != nil {
 		e.peer.run()
 		return
 	}
-	e.update(e)
+	e.watched.changed(e, what)
 }
 
 // readiness is what Linux reports for a TCP socket in that state.

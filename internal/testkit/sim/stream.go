@@ -1,6 +1,10 @@
 package sim
 
-import "syscall"
+import (
+	"syscall"
+
+	"nutmeg/internal/evloop"
+)
 
 // link is one connection: two ends and a stream toward each.
 type link struct {
@@ -103,8 +107,8 @@ func (s *stream) happen(w *World, what eventKind) {
 	}
 	s.arrive(w)
 	s.move()
-	to.changed()
-	s.from().changed()
+	to.changed(evloop.Readable)
+	s.from().changed(evloop.Writable)
 }
 
 func (s *stream) arrive(w *World) {
@@ -187,5 +191,5 @@ func (e *end) happen(w *World, what eventKind) {
 	}
 	out.drop()
 	w.record("is reset", e.link.id, e.side, 0)
-	e.changed()
+	e.changed(evloop.Readable | evloop.Writable)
 }
