@@ -117,6 +117,7 @@ func (e *end) Write(out *buffer.Buffer) (int, error) {
 	e.append(out, take)
 	e.update(e)
 	if take < offered {
+		s.full = true
 		return take, evloop.ErrWouldBlock
 	}
 	return take, nil

@@ -69,6 +69,7 @@ type stream struct {
 	endThere bool // its reader can see that
 	moving   bool // a delivery is scheduled
 	choked   bool // a write was short though there was room; the next delivery ends that
+	full     bool // a write was short, and its writer waits for room
 }
 
 func (s *stream) onWay() int  { return len(s.bytes) - s.arrived }
@@ -108,7 +109,11 @@ func (s *stream) happen(w *World, what eventKind) {
 	s.arrive(w)
 	s.move()
 	to.changed(evloop.Readable)
-	s.from().changed(evloop.Writable)
+	room := evloop.Interest(0)
+	if s.full && s.writable() {
+		s.full, room = false, evloop.Writable
+	}
+	s.from().changed(room)
 }
 
 func (s *stream) arrive(w *World) {
