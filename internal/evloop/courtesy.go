@@ -25,8 +25,8 @@ const (
 	asleep = int64(5 * time.Microsecond)
 	// A wait counts for 1/sleepMemory of the average. Who sleeps in more than sleepShare of the waits has time.
 	allWaits    = 1 << 16
-	sleepMemory = 32
-	sleepShare  = allWaits / 4
+	sleepMemory = 128
+	sleepShare  = allWaits * 3 / 8
 
 	longestTurn   = int64(500 * time.Microsecond)
 	shortestPause = int64(10 * time.Millisecond)
