@@ -186,6 +186,11 @@ var plantedBugs = []plantedBug{
 		"\t\tif err != nil && n > 1 {\n\t\t\tn--\n\t\t}\n\t\tc.out.Discard(&c.loop.Chunks, n)\n",
 	},
 	{
+		"an end that comes with bytes is not seen", "../evloop/conn.go",
+		"n < len(room) && !ended",
+		"n < len(room)",
+	},
+	{
 		"a client that left keeps its socket", "../evloop/linger.go",
 		"func (g *linger) close() { g.conn.Close() }",
 		"func (g *linger) close() { g.gone() }",
