@@ -240,6 +240,37 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestSmallOutputsAreOneChunk appends responses as a pipeline's come: they leave with one write, and hold one chunk.
+func TestSmallOutputsAreOneChunk(t *testing.T) {
+	var pool buffer.Pool
+	var b buffer.Buffer
+	piece := bytes.Repeat([]byte("x"), 71)
+	var want []byte
+	for i := range 100 {
+		piece[0] = byte(i)
+		b.Append(&pool, piece)
+		want = append(want, piece...)
+		if b.First().Next() != nil {
+			t.Fatalf("%d bytes lie in several chunks", b.Len())
+		}
+	}
+	if !bytes.Equal(b.First().Bytes(), want) || b.Len() != len(want) {
+		t.Fatalf("%d bytes differ from the %d appended", b.Len(), len(want))
+	}
+	if pool.Used() != 8192 {
+		t.Errorf("they hold %d bytes, want 8192", pool.Used())
+	}
+	b.Discard(&pool, 7000)
+	b.Append(&pool, make([]byte, 1200)) // what is left moves as well
+	if b.First().Next() != nil || b.Len() != 1300 {
+		t.Errorf("%d bytes lie in several chunks, or are not 1300", b.Len())
+	}
+	b.Reset(&pool)
+	if pool.Used() != 0 {
+		t.Errorf("%d bytes are still in use", pool.Used())
+	}
+}
+
 func BenchmarkAppendAndDiscard(b *testing.B) {
 	var pool buffer.Pool
 	var buf buffer.Buffer
