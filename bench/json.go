@@ -93,7 +93,7 @@ func (rep report) write(path string) error {
 
 func (r result) toJSON() jsonShape {
 	js := jsonShape{ID: r.shape.id, Title: r.shape.title, Samples: map[string][][]jsonNumber{}, Calls: r.calls, Errors: map[string]string{}}
-	for _, c := range r.shape.columns {
+	for _, c := range r.shape.measured() {
 		js.Columns = append(js.Columns, c.name)
 	}
 	for subject, samples := range r.samples {
@@ -146,7 +146,7 @@ func readReport(path string) (report, error) {
 
 func (r *result) fromJSON(js jsonShape) error {
 	r.shape.title = js.Title
-	if same := slices.EqualFunc(r.shape.columns, js.Columns, func(c column, name string) bool { return c.name == name }); !same {
+	if same := slices.EqualFunc(r.shape.measured(), js.Columns, func(c column, name string) bool { return c.name == name }); !same {
 		return fmt.Errorf("%s has the columns %q, not those of this program; measure again", js.ID, js.Columns)
 	}
 	for subject, rows := range js.Samples {

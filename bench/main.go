@@ -168,7 +168,7 @@ func (opts options) report(ctx context.Context, progress io.Writer) (report, err
 	if opts.from != "" {
 		return readReport(opts.from)
 	}
-	shapes := slices.DeleteFunc(allShapes(opts.short), func(s shape) bool { return !opts.only.MatchString(s.id) })
+	shapes := chosen(allShapes(opts.short), opts.only)
 	if len(shapes) == 0 {
 		return report{}, fmt.Errorf("-only matches none of the shapes %s", strings.Join(shapeIDs(), ", "))
 	}

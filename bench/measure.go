@@ -36,6 +36,10 @@ func measureAll(ctx context.Context, opts options, b *bed, shapes []shape, progr
 	defer func() { _ = bar.Finish() }()
 	var results []result
 	for _, sh := range shapes {
+		if sh.parts != nil {
+			results = append(results, meanOf(sh, results))
+			continue
+		}
 		r, err := measureShape(ctx, opts, b, sh, bar)
 		if errors.Is(err, errUnfit) {
 			b.note("%s is left out: %v", sh.id, err)
@@ -52,6 +56,9 @@ func measureAll(ctx context.Context, opts options, b *bed, shapes []shape, progr
 // steps is how many rounds the shape takes, the one that counts system calls
 // included.
 func (sh shape) steps(opts options) int {
+	if sh.parts != nil {
+		return 0
+	}
 	steps := sh.samples(opts.rounds)
 	if sh.calls != nil && opts.calls {
 		steps++

@@ -11,11 +11,12 @@ import (
 )
 
 // openColumns are those of the open loop. The rate is given, so how much of it
-// was answered and when is what counts. The last column is what the load tool
+// was answered and when is what counts, and what of that the proxy adds. The last column is what the load tool
 // itself adds to the latency, because it sends late.
 var openColumns = []column{
 	{name: colRate},
 	{name: colP50, decimals: 3, quartile: true},
+	{name: colAdded, added: colP50, decimals: 3, quartile: true},
 	{name: colP99, decimals: 3, ratio: true, quartile: true},
 	{name: colP999, decimals: 2},
 	{name: colCPU, decimals: 2, ratio: true, floor: true},
@@ -34,19 +35,23 @@ func openShapes(short bool) []shape {
 	part := func(percent float64) func(*bed) float64 {
 		return func(b *bed) float64 { return b.capacity * percent / 100 }
 	}
+	// With little to do, more workers should not cost more.
+	idling := atMost(colCPU, 1.05, nutmegOne)
+	stall := atMost(colP999, 1, nutcracker)
 	return []shape{
-		openShape("open-20000", k, "GET 64 B at 20,000 a second", fixed(20_000)),
-		openShape("open-10", k, "GET 64 B at 10 % of nutcracker's capacity", part(10)),
-		openShape("open-50", k, "GET 64 B at 50 % of nutcracker's capacity", part(50)),
+		openShape("open-20000", k, "GET 64 B at 20,000 a second", fixed(20_000),
+			atMost(colCPU, 0.75, nutcracker), atMost(colP50, 1, nutcracker), stall, idling),
+		openShape("open-10", k, "GET 64 B at 10 % of nutcracker's capacity", part(10), idling),
+		openShape("open-50", k, "GET 64 B at 50 % of nutcracker's capacity", part(50), stall, atMost(colAdded, 0.060, "")),
 		openShape("open-80", k, "GET 64 B at 80 % of nutcracker's capacity", part(80)),
 	}
 }
 
-func openShape(id string, k keyspace, title string, rate func(*bed) float64) shape {
+func openShape(id string, k keyspace, title string, rate func(*bed) float64, bounds ...bound) shape {
 	l := load.Load{Clients: 50, Pipeline: 1}
 	var perSecond float64 // from prepare on
 	return shape{
-		id: id, title: title, columns: openColumns, fresh: true,
+		id: id, title: title, columns: openColumns, fresh: true, bounds: bounds,
 		prepare: func(ctx context.Context, b *bed, title *string) (err error) {
 			l.Exchanges, l.Order = k.exchanges(redisGet), load.Uniform(k.keys)
 			if err := b.fillRedis(ctx, k); err != nil {

@@ -64,7 +64,7 @@ func (rep report) figures(name string, pictures map[string]string) string {
 	}
 	b.WriteString("\n### CPU a request\n")
 	picture("cpu", "CPU a request relative to nutcracker")
-	b.WriteString("\nMicroseconds, and in brackets the ratio to nutcracker:\n\n" + rep.byShape(isClosed, false, func(r result, subject string) string {
+	b.WriteString("\nMicroseconds, and in brackets the ratio to nutcracker:\n\n" + rep.byShape(func(r result) bool { return isClosed(r) || isMean(r) }, false, func(r result, subject string) string {
 		return withRatio(r, subject, colCPU, 2)
 	}))
 	b.WriteString("\n### Throughput and p99 of closed loops\n\nRequests a second / p99 in milliseconds:\n\n")
@@ -80,8 +80,9 @@ func (rep report) figures(name string, pictures map[string]string) string {
 	}))
 	b.WriteString("\n### Latency at fixed rates\n")
 	picture("latency", "latency at fixed rates")
-	b.WriteString("\np50 / p99 / p99.9 in milliseconds:\n\n" + rep.byShape(isOpen, true, func(r result, subject string) string {
-		return number(r.median(subject, colP50), 2) + " / " + number(r.median(subject, colP99), 2) + " / " + number(r.median(subject, colP999), 2)
+	b.WriteString("\np50 / p99 / p99.9 in milliseconds, and in brackets what the proxy adds to the p50 of the direct connection:\n\n")
+	b.WriteString(rep.byShape(isOpen, true, func(r result, subject string) string {
+		return number(r.median(subject, colP50), 2) + added(r, subject) + " / " + number(r.median(subject, colP99), 2) + " / " + number(r.median(subject, colP999), 2)
 	}))
 	b.WriteString("\nCPU a request at these rates, in microseconds, and in brackets the ratio to nutcracker:\n\n")
 	b.WriteString(rep.byShape(isOpen, false, func(r result, subject string) string { return withRatio(r, subject, colCPU, 2) }))
@@ -90,6 +91,15 @@ func (rep report) figures(name string, pictures map[string]string) string {
 		b.WriteString("\n### Bounds\n\n```" + text + "```\n")
 	}
 	return b.String()
+}
+
+// added is what a subject adds to the p50 of the direct one; empty if it is that.
+func added(r result, subject string) string {
+	more := r.median(subject, colAdded)
+	if subject == direct || math.IsNaN(more) {
+		return ""
+	}
+	return " (" + number(more, 3) + ")"
 }
 
 // withRatio is a number, and its ratio to nutcracker's.
@@ -102,6 +112,7 @@ func withRatio(r result, subject, column string, decimals int) string {
 }
 
 func isClosed(r result) bool { return slices.Equal(r.shape.columns, loadColumns) }
+func isMean(r result) bool   { return r.shape.parts != nil }
 func isOpen(r result) bool   { return slices.Equal(r.shape.columns, openColumns) }
 func isTraced(r result) bool { return len(r.calls) > 0 }
 
@@ -131,7 +142,7 @@ func (rep report) byShape(fits func(r result) bool, withDirect bool, cell func(r
 func (rep report) memoryTable() string {
 	rows := [][]string{append([]string{"what"}, rep.subjects...)}
 	for _, r := range rep.results {
-		if isClosed(r) || isOpen(r) {
+		if isClosed(r) || isMean(r) || isOpen(r) {
 			continue
 		}
 		for _, c := range r.shape.columns {

@@ -17,7 +17,7 @@ func reported(t *testing.T) report {
 		}
 		r := newResult(sh)
 		for i, subject := range rep.subjects {
-			row := make([]float64, len(sh.columns))
+			row := make([]float64, len(sh.measured()))
 			for j := range row {
 				row[j] = float64(2 + i + j)
 			}

@@ -121,7 +121,7 @@ func boundsText(results []result) string {
 	held, all := 0, 0
 	for _, r := range results {
 		for _, v := range r.verdicts() {
-			fmt.Fprintf(&lines, "%-6s  %-15s  %-8s  %s: %s\n", v.word(), r.shape.id, v.subject, v.bound, v.found.format(2))
+			fmt.Fprintf(&lines, "%-6s  %-15s  %-8s  %s: %s\n", v.word(), r.shape.id, v.subject, v.bound, v.found.format(v.decimals))
 			all++
 			if v.held {
 				held++
@@ -142,7 +142,7 @@ func (v verdict) word() string {
 }
 
 func (b bound) String() string {
-	text := b.column + " <= " + strconv.FormatFloat(b.most, 'f', -1, 64)
+	text := b.column + " " + b.sign + " " + strconv.FormatFloat(b.limit, 'f', -1, 64)
 	if b.of != "" {
 		text += " of " + b.of
 	}

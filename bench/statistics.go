@@ -29,9 +29,13 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[below] + (at-float64(below))*(sorted[below+1]-sorted[below])
 }
 
-// column returns the samples of one column of a subject, one for each round.
+// column returns the numbers of one column of a subject, one for each round.
 func (r result) column(subject, name string) []float64 {
-	index := slices.IndexFunc(r.shape.columns, func(c column) bool { return c.name == name })
+	c := r.shape.column(name)
+	if c.added != "" {
+		return r.against(subject, direct, c.added, func(own, base float64) float64 { return own - base })
+	}
+	index := slices.Index(r.shape.measured(), c)
 	var values []float64
 	for _, sample := range r.samples[subject] {
 		values = append(values, sample[index])
@@ -42,52 +46,106 @@ func (r result) column(subject, name string) []float64 {
 // median is the median of one column of a subject.
 func (r result) median(subject, name string) float64 { return spreadOf(r.column(subject, name)).median }
 
-// ratio compares a subject with another one, round by round: what slows the
-// machine down for a minute slows both, and leaves the ratio alone.
-func (r result) ratio(subject, of, name string) spread {
-	own, base := r.column(subject, name), r.column(of, name)
-	var ratios []float64
+// against compares a subject with another one, round by round: what slows the
+// machine down for a minute slows both, and leaves the comparison alone.
+func (r result) against(subject, other, name string, compare func(own, base float64) float64) []float64 {
+	own, base := r.column(subject, name), r.column(other, name)
+	var compared []float64
 	for i := range min(len(own), len(base)) {
-		if base[i] > 0 {
-			ratios = append(ratios, own[i]/base[i])
-		}
+		compared = append(compared, compare(own[i], base[i]))
 	}
-	return spreadOf(ratios)
+	return compared
 }
 
-// bound is a promise about one column: the most it may be.
+// ratio is a subject's number divided by that of another one.
+func (r result) ratio(subject, of, name string) spread {
+	return spreadOf(r.against(subject, of, name, func(own, base float64) float64 {
+		if base <= 0 {
+			return unknown()
+		}
+		return own / base
+	}))
+}
+
+// meanOf is the result of a shape that is the mean of others: theirs, round by
+// round.
+func meanOf(sh shape, results []result) result {
+	r := newResult(sh)
+	parts := slices.DeleteFunc(slices.Clone(results), func(part result) bool { return !slices.Contains(sh.parts, part.shape.id) })
+	if len(parts) < len(sh.parts) {
+		return r
+	}
+	for subject, samples := range parts[0].samples {
+		rounds := len(samples)
+		for _, part := range parts {
+			rounds = min(rounds, len(part.samples[subject]))
+		}
+		for round := range rounds {
+			sample := make([]float64, len(sh.columns))
+			for i, c := range sh.columns {
+				for _, part := range parts {
+					sample[i] += part.column(subject, c.name)[round] / float64(len(parts))
+				}
+			}
+			r.samples[subject] = append(r.samples[subject], sample)
+		}
+	}
+	return r
+}
+
+// bound is a promise about one column.
 type bound struct {
 	column string
-	most   float64
+	sign   string // "<=", ">=" or "<", between the number and the limit
+	limit  float64
 	of     string // the subject to whose number it is a ratio; empty: the number itself
 }
 
-func atMost(column string, most float64, of string) bound { return bound{column, most, of} }
+func atMost(column string, limit float64, of string) bound  { return bound{column, "<=", limit, of} }
+func below(column string, limit float64, of string) bound   { return bound{column, "<", limit, of} }
+func atLeast(column string, limit float64, of string) bound { return bound{column, ">=", limit, of} }
+
+// holds tells whether the number keeps the promise.
+func (b bound) holds(number float64) bool {
+	switch b.sign {
+	case ">=":
+		return number >= b.limit
+	case "<":
+		return number < b.limit
+	default:
+		return number <= b.limit
+	}
+}
 
 // verdict is a bound, measured.
 type verdict struct {
-	subject string
-	bound   bound
-	found   spread
-	held    bool
+	subject  string
+	bound    bound
+	found    spread
+	decimals int // to print of found
+	held     bool
 }
 
 // verdicts judges the medians of nutmeg, with one worker and with its default.
-// What could not be measured is left out.
+// What could not be measured is left out, and what would compare a subject with
+// itself.
 func (r result) verdicts() []verdict {
 	var all []verdict
 	for _, subject := range []string{nutmegOne, nutmegAll} {
 		for _, b := range r.shape.bounds {
+			if b.of == subject {
+				continue
+			}
 			v := verdict{subject: subject, bound: b}
 			if b.of != "" {
-				v.found = r.ratio(subject, b.of, b.column)
+				v.found, v.decimals = r.ratio(subject, b.of, b.column), 2
 			} else {
-				v.found = spreadOf(r.column(subject, b.column))
+				v.found, v.decimals = spreadOf(r.column(subject, b.column)), r.shape.column(b.column).decimals
 			}
 			if math.IsNaN(v.found.median) {
 				continue
 			}
-			v.held = v.found.median <= b.most
+			v.held = b.holds(v.found.median)
 			all = append(all, v)
 		}
 	}

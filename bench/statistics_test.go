@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -28,41 +30,55 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// sampled is a result with two columns and two rounds. The machine was half as
-// fast in the second round; the ratios are not.
+// sampled is a result with a derived column, two measured ones and two rounds.
+// The machine was another one in the second round; the ratios are the same.
 func sampled(bounds ...bound) result {
-	r := newResult(shape{id: "redis-get", title: "GET", columns: []column{{name: colP99}, {name: colCPU, ratio: true, floor: true}}, bounds: bounds})
+	r := newResult(shape{id: "redis-get", title: "GET", columns: []column{{name: colAdded, added: colP99, decimals: 2}, {name: colP99}, {name: colCPU, decimals: 2, ratio: true, floor: true}}, bounds: bounds})
 	r.samples = map[string][][]float64{
 		nutmegOne: {{200, 1}, {100, 2}}, nutmegAll: {{200, 2}, {100, 4}},
-		nutcracker: {{100, 2}, {50, 4}}, floor: {{10, 0.5}, {5, 1}},
+		nutcracker: {{100, 2}, {50, 4}}, floor: {{10, 0.5}, {5, 1}}, direct: {{100, 0}, {20, 0}},
 	}
 	return r
 }
 
 func TestVerdicts(t *testing.T) {
-	r := sampled(atMost(colCPU, 0.5, nutcracker), atMost(colCPU, 2, floor), atMost(colCPU, 1.5, ""), atMost(colP99, 1, nutcracker))
-	want := []struct{ word, subject, bound, found string }{
-		{"held", nutmegOne, "CPU us/req <= 0.5 of nutcracker", "0.50"},
-		{"held", nutmegOne, "CPU us/req <= 2 of floor", "2.00"},
-		{"held", nutmegOne, "CPU us/req <= 1.5", "1.50 (1.25..1.75)"},
-		{"MISSED", nutmegOne, "p99 ms <= 1 of nutcracker", "2.00"},
-		{"MISSED", nutmegAll, "CPU us/req <= 0.5 of nutcracker", "1.00"},
-		{"MISSED", nutmegAll, "CPU us/req <= 2 of floor", "4.00"},
-		{"MISSED", nutmegAll, "CPU us/req <= 1.5", "3.00 (2.50..3.50)"},
-		{"MISSED", nutmegAll, "p99 ms <= 1 of nutcracker", "2.00"},
+	cases := []struct {
+		bound bound
+		want  string // of nutmeg-1, and then of nutmeg
+	}{
+		{atMost(colCPU, 0.5, nutcracker), "held CPU us/req <= 0.5 of nutcracker: 0.50; MISSED CPU us/req <= 0.5 of nutcracker: 1.00"},
+		{atMost(colCPU, 2, floor), "held CPU us/req <= 2 of floor: 2.00; MISSED CPU us/req <= 2 of floor: 4.00"},
+		{atMost(colCPU, 1.5, ""), "held CPU us/req <= 1.5: 1.50 (1.25..1.75); MISSED CPU us/req <= 1.5: 3.00 (2.50..3.50)"},
+		{atMost(colP99, 1, nutcracker), "MISSED p99 ms <= 1 of nutcracker: 2.00; MISSED p99 ms <= 1 of nutcracker: 2.00"},
+		{atLeast(colCPU, 0.6, nutcracker), "MISSED CPU us/req >= 0.6 of nutcracker: 0.50; held CPU us/req >= 0.6 of nutcracker: 1.00"},
+		{below(colP99, 150, ""), "MISSED p99 ms < 150: 150 (125..175); MISSED p99 ms < 150: 150 (125..175)"},
+		{atMost(colAdded, 95, ""), "held added p50 ms <= 95: 90.00 (85.00..95.00); held added p50 ms <= 95: 90.00 (85.00..95.00)"},
+		{atMost(colCPU, 2, nutmegOne), "held CPU us/req <= 2 of nutmeg-1: 2.00"}, // nobody is compared with himself
+		{atMost(colCPU, 1, haproxy), ""}, // it was not measured
 	}
-	got := r.verdicts()
-	if len(got) != len(want) {
-		t.Fatalf("%d verdicts, want %d", len(got), len(want))
-	}
-	for i, v := range got {
-		if v.word() != want[i].word || v.subject != want[i].subject || v.bound.String() != want[i].bound || v.found.format(2) != want[i].found {
-			t.Errorf("got %s, %s, %s, %s; want %v", v.word(), v.subject, v.bound, v.found.format(2), want[i])
+	for _, c := range cases {
+		var said []string
+		for _, v := range sampled(c.bound).verdicts() {
+			said = append(said, v.word()+" "+v.bound.String()+": "+v.found.format(v.decimals))
+		}
+		if got := strings.Join(said, "; "); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
 	}
-	delete(r.samples, nutcracker)
-	if left := r.verdicts(); len(left) != 4 {
-		t.Errorf("%d verdicts without nutcracker, want 4", len(left))
+}
+
+func TestMeanIsTakenRoundByRound(t *testing.T) {
+	get, set := sampled(), sampled()
+	set.shape.id = "redis-set"
+	set.samples[nutmegOne] = [][]float64{{0, 3}} // the second round failed
+	delete(set.samples, nutcracker)
+	mean := shape{id: "redis-both", columns: []column{{name: colCPU}}, parts: []string{"redis-get", "redis-set"}}
+	got := fmt.Sprint(meanOf(mean, []result{get, set}).samples)
+	if want := "map[direct:[[0] [0]] floor:[[0.5] [1]] nutmeg:[[2] [4]] nutmeg-1:[[2]]]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if alone := meanOf(mean, []result{get}); len(alone.samples) != 0 {
+		t.Errorf("the mean of two is %v, with one of them only", alone.samples)
 	}
 }
 
