@@ -9,9 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -66,62 +64,44 @@ func (b *bed) socket(pool int) string { return filepath.Join(b.dir, fmt.Sprintf(
 
 // daemon is a proxy that runs.
 type daemon struct {
+	*testkit.Process
 	bed     *bed
-	cmd     *exec.Cmd
-	stats   string // address
-	release func() // of its port
+	last    string // socket of the last pool
 	clients []net.Conn
-	started time.Duration // until all pools were listened on
 }
 
-// start runs a daemon until the last of its pools can be connected to. The
-// caller closes it.
+// start runs a daemon. The caller closes it.
 func (b *bed) start(s setup) (*daemon, error) {
 	text := s.text(b)
-	if err := os.WriteFile(b.conf(), []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	port, release, err := testkit.ReservePort()
+	p, err := testkit.StartProxy(b.nutmeg, text)
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{bed: b, stats: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), release: release}
-	d.cmd = exec.Command(b.nutmeg, "-c", b.conf(), "-a", "127.0.0.1", "-s", strconv.Itoa(port), "-o", filepath.Join(b.dir, "log"))
-	begin := time.Now()
-	if err := d.cmd.Start(); err != nil {
-		release()
-		return nil, err
-	}
-	last := b.socket(strings.Count(text, "listen:") - 1)
-	for {
-		c, err := net.Dial("unix", last)
-		if err == nil {
-			d.started = time.Since(begin)
-			return d, c.Close()
-		}
-		if time.Since(begin) > 20*time.Second {
-			d.close()
-			log, _ := os.ReadFile(filepath.Join(b.dir, "log"))
-			return nil, fmt.Errorf("the daemon does not listen: %w\n%s", err, log)
-		}
-		time.Sleep(200 * time.Microsecond)
-	}
+	return &daemon{Process: p, bed: b, last: b.socket(strings.Count(text, "listen:") - 1)}, nil
 }
 
-func (b *bed) conf() string { return filepath.Join(b.dir, "conf.yml") }
+// restart starts the daemon again and returns how long it takes until the last
+// of its pools can be connected to.
+func (d *daemon) restart() (time.Duration, error) {
+	return d.TimeRestart(func() error {
+		c, err := net.Dial("unix", d.last)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	})
+}
 
 func (d *daemon) close() {
 	for _, c := range d.clients {
 		_ = c.Close()
 	}
-	_ = d.cmd.Process.Kill()
-	_ = d.cmd.Wait()
-	d.release()
+	d.Close()
 }
 
 // cpu is the processor time that the daemon's threads have had, in seconds.
 func (d *daemon) cpu() (seconds float64, err error) {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", d.cmd.Process.Pid))
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", d.PID()))
 	if err != nil || len(tasks) == 0 {
 		return 0, errors.Join(err, errors.New("the kernel does not say what threads cost (/proc/PID/task/*/schedstat)"))
 	}
@@ -176,7 +156,7 @@ func (d *daemon) memory() (kib float64, err error) {
 	if _, err := d.quiet(); err != nil {
 		return 0, err
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", d.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", d.PID()))
 	if err != nil {
 		return 0, err
 	}
@@ -222,7 +202,7 @@ func ping(c net.Conn, times int) error {
 
 // scrape reads a page of the stats port.
 func (d *daemon) scrape(path string) error {
-	response, err := http.Get("http://" + d.stats + path)
+	response, err := http.Get("http://" + d.StatsAddr() + path)
 	if err != nil {
 		return err
 	}
@@ -238,10 +218,10 @@ func (d *daemon) scrape(path string) error {
 
 // reload changes the configuration and waits until that has happened.
 func (d *daemon) reload(to setup) error {
-	if err := os.WriteFile(d.bed.conf(), []byte(to.text(d.bed)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(d.Dir(), "proxy.yml"), []byte(to.text(d.bed)), 0o600); err != nil {
 		return err
 	}
-	request, err := http.NewRequest(http.MethodPost, "http://"+d.stats+"/reload", nil)
+	request, err := http.NewRequest(http.MethodPost, "http://"+d.StatsAddr()+"/reload", nil)
 	if err != nil {
 		return err
 	}
@@ -260,7 +240,7 @@ func (d *daemon) reload(to setup) error {
 
 // sockets is how many sockets the daemon has open.
 func (d *daemon) sockets() (count float64, err error) {
-	dir := fmt.Sprintf("/proc/%d/fd", d.cmd.Process.Pid)
+	dir := fmt.Sprintf("/proc/%d/fd", d.PID())
 	files, err := os.ReadDir(dir)
 	for _, f := range files {
 		if to, err := os.Readlink(filepath.Join(dir, f.Name())); err == nil && strings.HasPrefix(to, "socket:") {

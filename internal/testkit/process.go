@@ -21,6 +21,7 @@ import (
 const (
 	readyWithin = 20 * time.Second
 	readyPoll   = 5 * time.Millisecond
+	closePoll   = 200 * time.Microsecond // where the time until then is what counts
 )
 
 // Process is a real server that listens on 127.0.0.1 or on a unix socket.
@@ -124,7 +125,7 @@ func (p *Process) Stop() error {
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
-	return poll(readyWithin, func() error { return standsStill(p.PID()) })
+	return poll(readyWithin, readyPoll, func() error { return standsStill(p.PID()) })
 }
 
 // Cont lets a stopped server go on.
@@ -138,6 +139,19 @@ func (p *Process) Restart() error {
 		return err
 	}
 	return p.waitReady()
+}
+
+// TimeRestart is Restart with a condition of the caller: it returns when ready
+// has returned nil, which is called again and again, and how long that took from
+// the start of the process on.
+func (p *Process) TimeRestart(ready func() error) (time.Duration, error) {
+	p.Kill()
+	began := time.Now()
+	if err := p.start(); err != nil {
+		return 0, err
+	}
+	err := p.waitUntil(ready, closePoll)
+	return time.Since(began), err
 }
 
 // Close kills the server and removes its folder. Closing twice is harmless.
@@ -208,14 +222,25 @@ var errExited = errors.New("it ended")
 
 // waitReady returns when every address of the server accepts a connection.
 func (p *Process) waitReady() error {
-	_, done := p.run()
-	err := poll(readyWithin, func() error {
+	return p.waitUntil(func() error {
 		for _, e := range p.command.listening {
 			c, err := net.DialTimeout(e.network, e.address, time.Second)
 			if err != nil {
-				return giveUpIf(done, err)
+				return err
 			}
 			_ = c.Close()
+		}
+		return nil
+	}, readyPoll)
+}
+
+// waitUntil returns when ready has returned nil. It is called at such intervals,
+// as long as the server lives, and not for ever.
+func (p *Process) waitUntil(ready func() error, interval time.Duration) error {
+	_, done := p.run()
+	err := poll(readyWithin, interval, func() error {
+		if err := ready(); err != nil {
+			return giveUpIf(done, err)
 		}
 		return nil
 	})
@@ -240,11 +265,11 @@ type finalError struct{ error }
 
 func (e finalError) Unwrap() error { return e.error }
 
-// poll calls try until it returns nil or a finalError, or until the time is up;
+// poll calls try at such intervals until it returns nil or a finalError, or until the time is up;
 // then it returns the last error.
-func poll(limit time.Duration, try func() error) error {
+func poll(limit, interval time.Duration, try func() error) error {
 	deadline := time.Now().Add(limit)
-	tick := time.NewTicker(readyPoll)
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		err := try()

@@ -99,6 +99,24 @@ func TestRestartKeepsTheAddressAndLosesTheData(t *testing.T) {
 	wantAnswer(t, p, "EXISTS a", ":0")
 }
 
+func TestRestartIsTimedUntilTheServerIsReady(t *testing.T) {
+	t.Parallel()
+	p, asked, notYet := Redis(t), 0, errors.New("not yet")
+	took, err := p.TimeRestart(func() error {
+		if asked++; asked < 3 {
+			return notYet
+		}
+		_, err := ask(p, "PING", 10*time.Second)
+		return err
+	})
+	if err != nil || took < 2*closePoll || asked < 3 {
+		t.Errorf("took %v and %d questions, error %v", took, asked, err)
+	}
+	if _, err := p.TimeRestart(func() error { p.Kill(); return notYet }); !errors.Is(err, errExited) {
+		t.Errorf("a server that ends while it starts: got %v", err)
+	}
+}
+
 func TestKilledServerRefusesConnections(t *testing.T) {
 	t.Parallel()
 	p := Memcached(t)
