@@ -12,9 +12,9 @@ import (
 
 // memoryShapes are the measurements that start a fresh proxy each time.
 func memoryShapes(short bool) []shape {
-	idle, big, patience := 5000, 100*megabyte, 4*time.Second
+	idle, big, pools, patience := 5000, 100*megabyte, 100, 4*time.Second
 	if short {
-		idle, big, patience = 200, 4*megabyte, 200*time.Millisecond
+		idle, big, pools, patience = 200, 4*megabyte, 3, 200*time.Millisecond
 	}
 	remembers := func(s *subject) bool { return s.launch != nil && !s.canned && s.redis != "" }
 	return []shape{
@@ -37,6 +37,7 @@ func memoryShapes(short bool) []shape {
 			bounds: []bound{atMost(colIdle, 0.3, "")},
 		},
 		bigValueShape(big),
+		startShape(pools, 100),
 	}
 }
 

@@ -72,6 +72,7 @@ const (
 	colCPU   = "CPU us/req"
 	colRSS   = "RSS MB"
 	colIdle  = "KB/client"
+	colStart = "first answer ms"
 )
 
 var (

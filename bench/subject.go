@@ -34,6 +34,9 @@ func subjectNames() []string {
 type subject struct {
 	name   string
 	launch func() (*running, error) // nil for direct
+	// withPools starts the same program with other pools; nil if it does not read
+	// twemproxy's file.
+	withPools func(pools string) (*testkit.Process, error)
 	// lazy waits with the first start until a shape asks for it.
 	lazy bool
 	// canned gives every request of a kind the same response: only lengths can
@@ -89,13 +92,19 @@ func (s *subject) usage() (usage, error) {
 	if s.proxy == nil {
 		return usage{}, errors.ErrUnsupported
 	}
+	return usageAtRest(s.proxy.PID(), 5, 30)
+}
+
+// usageAtRest returns the CPU that a process has used, once it has used none for
+// some milliseconds, or after so many tries, one a millisecond.
+func usageAtRest(pid, milliseconds, tries int) (usage, error) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	last, err := usageOf(s.proxy.PID())
-	for still, tries := 0, 0; err == nil && still < 5 && tries < 30; tries++ {
+	last, err := usageOf(pid)
+	for still := 0; err == nil && still < milliseconds && tries > 0; tries-- {
 		<-tick.C
 		before := last.total
-		if last, err = usageOf(s.proxy.PID()); last.total == before {
+		if last, err = usageOf(pid); last.total == before {
 			still++
 		} else {
 			still = 0
@@ -161,16 +170,17 @@ func (r *running) started(p *testkit.Process, err error) (*running, error) {
 
 // twemproxyLike prepares a proxy with twemproxy's command line and file.
 func (b *bed) twemproxyLike(ctx context.Context, s *subject, opts options) (err error) {
-	binary, conf := opts.nutcracker, b.pools()
+	binary, settings := opts.nutcracker, ""
 	if s.name != nutcracker {
 		if binary, err = b.buildNutmeg(ctx); err != nil {
 			return err
 		}
 	}
 	if s.name == nutmegOne {
-		conf += "nutmeg:\n  workers: 1\n"
+		settings = "nutmeg:\n  workers: 1\n"
 	}
 	b.versions[s.name] = version(ctx, binary, "--version")
+	s.withPools = func(pools string) (*testkit.Process, error) { return testkit.StartProxy(binary, pools+settings) }
 	s.launch = func() (*running, error) {
 		r := &running{}
 		addrs, err := r.ports(2)
@@ -178,17 +188,15 @@ func (b *bed) twemproxyLike(ctx context.Context, s *subject, opts options) (err 
 			return r.started(nil, err)
 		}
 		r.redis, r.memcache = addrs[0], addrs[1]
-		conf := strings.NewReplacer("LISTEN1", addrs[0], "LISTEN2", addrs[1]).Replace(conf)
-		return r.started(testkit.StartProxy(binary, conf))
+		return r.started(s.withPools(b.pools(addrs[0], addrs[1])))
 	}
 	return nil
 }
 
-// pools is the configuration that nutcracker and nutmeg get. LISTEN1 and
-// LISTEN2 are filled in later. The servers have names, so that every run
+// pools is the configuration that nutcracker and nutmeg get. The servers have names, so that every run
 // spreads the keys in the same way, whatever the ports. The hash is one that
 // spreads 16 numbered keys, too: fnv1a_64 would send them all to one server.
-func (b *bed) pools() string {
+func (b *bed) pools(redis, memcached string) string {
 	pool := func(name, listen, redis string, servers [2]*testkit.Process) string {
 		return fmt.Sprintf(`%s:
   listen: %s
@@ -201,7 +209,7 @@ func (b *bed) pools() string {
    - %s:1 two
 `, name, listen, redis, servers[0].Addr(), servers[1].Addr())
 	}
-	return pool("redis", "LISTEN1", "true", b.redis) + pool("memcached", "LISTEN2", "false", b.memcached)
+	return pool("redis", redis, "true", b.redis) + pool("memcached", memcached, "false", b.memcached)
 }
 
 // haproxy prepares HAProxy as a pump of bytes: what it costs to pass them on
