@@ -41,12 +41,14 @@ func startOf(ctx context.Context, s *subject, pools, each int) ([]float64, error
 	if err != nil {
 		return nil, err
 	}
-	used, err := usageAtRest(r.PID(), 50, 3000)
-	if err != nil {
-		used.total = 0
+	cpu := unknown()
+	if used, err := usageAtRest(r.PID(), 50, 3000); err == nil {
+		cpu = milliseconds(used.total)
 	}
-	return []float64{float64(took) / float64(time.Millisecond), float64(used.total) / float64(time.Millisecond)}, nil
+	return []float64{milliseconds(took), cpu}, nil
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // manyPools is a file with a pool at each address. Nobody is at the addresses of
 // the servers, and nothing asks for them.

@@ -95,13 +95,14 @@ func (s *subject) usage() (usage, error) {
 	return usageAtRest(s.proxy.PID(), 5, 30)
 }
 
-// usageAtRest returns the CPU that a process has used, once it has used none for
-// some milliseconds, or after so many tries, one a millisecond.
-func usageAtRest(pid, milliseconds, tries int) (usage, error) {
+// usageAtRest returns the CPU that a process has used, once enough
+// milliseconds have passed without more, or after so many tries, one a
+// millisecond.
+func usageAtRest(pid, enough, tries int) (usage, error) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	last, err := usageOf(pid)
-	for still := 0; err == nil && still < milliseconds && tries > 0; tries-- {
+	for still := 0; err == nil && still < enough && tries > 0; tries-- {
 		<-tick.C
 		before := last.total
 		if last, err = usageOf(pid); last.total == before {
