@@ -12,11 +12,12 @@ import (
 
 // memoryShapes are the measurements that start a fresh proxy each time.
 func memoryShapes(short bool) []shape {
-	idle, big, pools, patience := 5000, 100*megabyte, 100, 4*time.Second
+	idle, late, pools, big := 5000, 512, 100, 100*megabyte
+	patience, limit := 4*time.Second, time.Minute
 	if short {
-		idle, big, pools, patience = 200, 4*megabyte, 3, 200*time.Millisecond
+		idle, late, pools, big = 200, 20, 3, 4*megabyte
+		patience, limit = 200*time.Millisecond, time.Second
 	}
-	remembers := func(s *subject) bool { return s.launch != nil && !s.canned && s.redis != "" }
 	return []shape{
 		{
 			id: "empty-rss", title: "memory of a proxy that has done nothing", rounds: 3, columns: []column{memoryColumn},
@@ -37,9 +38,13 @@ func memoryShapes(short bool) []shape {
 			bounds: []bound{atMost(colIdle, 0.3, "")},
 		},
 		bigValueShape(big),
+		burstShape(late, patience, limit),
 		startShape(pools, 100),
 	}
 }
+
+// remembers tells whether the memory of a subject says something.
+func remembers(s *subject) bool { return s.launch != nil && !s.canned && s.redis != "" }
 
 // emptyRSS is the memory of a proxy right after its start.
 func emptyRSS(s *subject, patience time.Duration) ([]float64, error) {

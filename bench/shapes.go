@@ -11,7 +11,7 @@ import (
 )
 
 // stepLimit bounds one step: a shape that takes longer has failed.
-const stepLimit = time.Minute
+const stepLimit = 2 * time.Minute
 
 // shape is one thing to measure about every subject.
 type shape struct {
@@ -73,6 +73,7 @@ const (
 	colRSS   = "RSS MB"
 	colIdle  = "KB/client"
 	colStart = "first answer ms"
+	colBack  = "s to give it back"
 )
 
 var (

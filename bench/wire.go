@@ -53,7 +53,7 @@ func pipeline(ctx context.Context, addr string, all []load.Exchange) error {
 	return nil
 }
 
-// dial connects; the end of ctx closes the connection, and none outlives a minute.
+// dial connects; the end of ctx closes the connection, and none outlives a step.
 func dial(ctx context.Context, addr string) (net.Conn, error) {
 	c, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", addr)
 	if err != nil {
