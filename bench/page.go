@@ -86,7 +86,7 @@ func (rep report) figures(name string, pictures map[string]string) string {
 	}))
 	b.WriteString("\nCPU a request at these rates, in microseconds, and in brackets the ratio to nutcracker:\n\n")
 	b.WriteString(rep.byShape(isOpen, false, func(r result, subject string) string { return withRatio(r, subject, colCPU, 2) }))
-	b.WriteString("\n### Memory\n\n" + rep.memoryTable())
+	b.WriteString("\n### Memory and start\n\n" + rep.memoryTable())
 	if text := boundsText(rep.results); text != "" {
 		b.WriteString("\n### Bounds\n\n```" + text + "```\n")
 	}
@@ -138,7 +138,7 @@ func (rep report) byShape(fits func(r result) bool, withDirect bool, cell func(r
 	return markdown(rows)
 }
 
-// memoryTable has what the shapes of memory, and the big value, say.
+// memoryTable has what the shapes of memory, the big value and the start say.
 func (rep report) memoryTable() string {
 	rows := [][]string{append([]string{"what"}, rep.subjects...)}
 	for _, r := range rep.results {
