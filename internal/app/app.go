@@ -175,7 +175,9 @@ func (d *daemonProcess) listen() (err error) {
 // process, which serves them as long, is it done first.
 func (d *daemonProcess) prepare(workers int) {
 	prepared := make(chan struct{})
-	d.proxy.Prepare(func() {
+	processors := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(processors + workers) // no worker shall wait for those who build, nor they for a worker that waits
+	d.proxy.Prepare(processors, func() {
 		// A worker keeps its place in Go's scheduler while it waits. From now on all other goroutines have little to do, and
 		// the place to spare for it.
 		runtime.GOMAXPROCS(workers + 1)

@@ -163,7 +163,7 @@ func newFree(tb testing.TB, load freeLoad) (*free, *evloop.Loop) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p.current.Load().prepare()
+	p.current.Load().prepare(2)
 	listener := &freeSocket{world: f, listener: true, owed: 1}
 	f.clients = append(f.clients, listener)
 	if err := p.Listen(func(config.Address) evloop.Socket { return listener }); err != nil {

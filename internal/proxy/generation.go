@@ -64,10 +64,10 @@ func newGeneration(conf *config.Config, seed uint64, log *slog.Logger) (*generat
 
 // prepare builds what takes a while if there are many servers, the pools' distributions, on as many goroutines as may run at
 // a time. Without it each pool does so when it is first asked, on a worker's time. Any goroutine may call it.
-func (g *generation) prepare() {
+func (g *generation) prepare(parallel int) {
 	var group sync.WaitGroup
 	var next atomic.Int64
-	for range min(runtime.GOMAXPROCS(0), len(g.pools)) {
+	for range min(parallel, len(g.pools)) {
 		group.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(g.pools)); i = next.Add(1) - 1 {
 				g.pools[i].health.Prepare()
@@ -145,7 +145,7 @@ func (p *Proxy) Change(conf *config.Config, done func(error)) {
 	next, err := newGeneration(conf, p.seeds.Uint64(), p.log)
 	if err == nil {
 		next.match(p.current.Load())
-		next.prepare()
+		next.prepare(runtime.GOMAXPROCS(0))
 	}
 	first.loop.Post(func() {
 		if err == nil && first.departure != nil {

@@ -106,7 +106,7 @@ func TestMemoryGrowsWithServers(t *testing.T) {
 				conf := manyServers(t, n, perPool, "")
 				return spent(func() {
 					c := newMultitude(t, conf, 1)
-					c.proxy.current.Load().prepare()
+					c.proxy.current.Load().prepare(2)
 				})
 			})
 		})
@@ -136,7 +136,7 @@ func TestReloadGrowsWithServers(t *testing.T) {
 func TestReloadBuildsNoContinuumAgain(t *testing.T) {
 	const n = 1000
 	c := newMultitude(t, manyServers(t, n, n, ""), 1)
-	c.proxy.current.Load().prepare()
+	c.proxy.current.Load().prepare(2)
 	next := manyServers(t, n, n, "  timeout: 100\n")
 	bytes, _ := spent(func() { c.reload(t, next) })
 	if most := 1000.0 * n; bytes > most { // a continuum takes 2,300 bytes a server

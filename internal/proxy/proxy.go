@@ -103,10 +103,10 @@ func (p *Proxy) Listen(inherited func(config.Address) evloop.Socket) error {
 
 // Prepare begins to build what requests would otherwise have to wait for, on goroutines of its own, and calls done when that
 // is finished. It is called before Run, if at all; clients may come meanwhile.
-func (p *Proxy) Prepare(done func()) {
+func (p *Proxy) Prepare(parallel int, done func()) {
 	g := p.current.Load()
 	go func() {
-		g.prepare()
+		g.prepare(parallel)
 		done()
 	}()
 }
