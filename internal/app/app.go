@@ -171,13 +171,13 @@ func (d *daemonProcess) listen() (err error) {
 	return nil
 }
 
-// prepare builds what requests would have to wait for, on all processors. Clients can connect already; only after another
+// prepare builds what requests would have to wait for, on all processors but one. Clients can connect already; only after another
 // process, which serves them as long, is it done first.
 func (d *daemonProcess) prepare(workers int) {
 	prepared := make(chan struct{})
 	processors := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(processors + workers) // no worker shall wait for those who build, nor they for a worker that waits
-	d.proxy.Prepare(processors, func() {
+	d.proxy.Prepare(max(1, processors-1), func() {
 		// A worker keeps its place in Go's scheduler while it waits. From now on all other goroutines have little to do, and
 		// the place to spare for it.
 		runtime.GOMAXPROCS(workers + 1)
@@ -212,8 +212,9 @@ func (d *daemonProcess) ready(report func(error)) {
 
 // How much garbage may gather, in percent of what lives, before a collection.
 const (
-	// startGrowth is for the start, which makes much that stays: to look at it again and again would take most of the time.
-	startGrowth = 400
+	// startGrowth is for the start, which makes much that stays: to look at it again and again would take most of the time. The
+	// first look comes at 64 MB.
+	startGrowth = 1600
 	// heapGrowth is for afterwards. Requests make no garbage, clients that come make little, so collections are rare anyway;
 	// this says how much memory lies idle between two of them.
 	heapGrowth = 30

@@ -15,6 +15,15 @@ type lane struct {
 
 func newLane(connections int) lane { return lane{conns: make([]*serverConn, connections+1)} }
 
+// newLanes returns so many lanes that share their memory.
+func newLanes(count, connections int) []lane {
+	lanes, conns := make([]lane, count), make([]*serverConn, count*(connections+1))
+	for i := range lanes {
+		lanes[i].conns, conns = conns[:connections+1:connections+1], conns[connections+1:]
+	}
+	return lanes
+}
+
 // laneOf returns the lane of an identity, which is not the pool's own.
 func (s *server) laneOf(id *identity) *lane {
 	for id.index >= len(s.lanes) {

@@ -73,14 +73,16 @@ func New(conf *config.Config, outsides []evloop.Outside, log *slog.Logger) (*Pro
 	p := &Proxy{log: log, seeds: seeds, listeners: listeners{}, pace: usualPace, stopped: make(chan struct{})}
 	p.setLimits(&conf.Global)
 	p.current.Store(first)
+	var entered sync.WaitGroup
 	for i, outside := range outsides {
 		w := newWorker(p, i, outside)
 		if len(outsides) > 1 {
 			w.mover = newMover(w)
 		}
-		w.enter(first)
 		p.workers = append(p.workers, w)
+		entered.Go(func() { w.enter(first) }) // side by side: with many servers that takes a while
 	}
+	entered.Wait()
 	p.startedAt = p.workers[0].loop.Now()
 	return p, nil
 }

@@ -32,14 +32,12 @@ type server struct {
 	suppressed int   // failures since then that were not
 }
 
-func newServer(p *workerPool, conf *config.Server) *server {
+// setUp makes s, which is empty, a server that is new.
+func (s *server) setUp(p *workerPool, conf *config.Server, lane lane) {
 	p.eras++
-	s := &server{
-		pool: p, lane: newLane(p.conf.ServerConnections), era: p.eras,
-		address: evloop.Address{Host: conf.Address.Host, Port: conf.Address.Port, Path: conf.Address.Path},
-	}
+	s.pool, s.lane, s.era = p, lane, p.eras
+	s.address = evloop.Address{Host: conf.Address.Host, Port: conf.Address.Port, Path: conf.Address.Path}
 	s.dedicated.server = s
-	return s
 }
 
 // serverNamed is the pool's server of a name, nil if there is none.

@@ -74,11 +74,21 @@ func (p *workerPool) change(to *sharedPool, counters *stats.Pool) {
 	p.stats = counters
 
 	p.servers = make([]*server, len(p.conf.Servers))
+	isNew := func(i int) bool { return len(before) == 0 || to.same[i] < 0 }
+	count := 0
+	for i := range p.servers {
+		if isNew(i) {
+			count++
+		}
+	}
+	fresh, lanes := make([]server, count), newLanes(count, p.conf.ServerConnections) // at once: there may be thousands
 	for i := range p.conf.Servers {
 		conf := &p.conf.Servers[i]
 		var s *server
-		if len(before) == 0 || to.same[i] < 0 {
-			s = newServer(p, conf)
+		if isNew(i) {
+			s, fresh = &fresh[0], fresh[1:]
+			s.setUp(p, conf, lanes[0])
+			lanes = lanes[1:]
 		} else {
 			s = before[to.same[i]]
 			servers[i] = *s.stats
