@@ -36,7 +36,7 @@ func burstShape(clients int, patience, limit time.Duration) shape {
 
 // burst measures a fresh proxy, for its peak of memory is remembered.
 func burst(ctx context.Context, s *subject, clients int, patience, limit time.Duration) ([]float64, error) {
-	p, err := s.launch()
+	p, err := launchUsed(ctx, s, large.exchanges(redisGet))
 	if err != nil {
 		return nil, err
 	}

@@ -62,21 +62,12 @@ func emptyRSS(s *subject, patience time.Duration) ([]float64, error) {
 // its first collection of garbage, does not count.
 func idleClients(ctx context.Context, s *subject, want int, patience time.Duration) ([]float64, error) {
 	n := min(want, fileLimit()/4-50) // two descriptors for each, and there are twice as many; some to spare
-	p, err := s.launch()
+	gets := few.exchanges(redisGet)
+	p, err := launchUsed(ctx, s, gets)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
-	gets := few.exchanges(redisGet)
-	session, err := load.Dial(ctx, p.redis, load.Load{Clients: 50, Pipeline: 1, Exchanges: gets, Order: load.Uniform(len(gets))})
-	if err != nil {
-		return nil, err
-	}
-	_, err = session.Count(ctx, 5000)
-	session.Close()
-	if err != nil {
-		return nil, err
-	}
 	var settled [2]float64
 	for i := range settled {
 		conns, err := openIdle(ctx, p.redis, n, gets)
@@ -89,6 +80,25 @@ func idleClients(ctx context.Context, s *subject, want int, patience time.Durati
 		settled[i] = settledRSS(p.PID(), patience)
 	}
 	return []float64{(settled[1] - settled[0]) / 1024 / float64(n), settled[1] / megabyte}, nil
+}
+
+// launchUsed starts a proxy that has seen some load, and so has what it
+// allocates once, for its servers and its buffers.
+func launchUsed(ctx context.Context, s *subject, gets []load.Exchange) (*running, error) {
+	p, err := s.launch()
+	if err != nil {
+		return nil, err
+	}
+	session, err := load.Dial(ctx, p.redis, load.Load{Clients: 50, Pipeline: 1, Exchanges: gets, Order: load.Uniform(len(gets))})
+	if err == nil {
+		_, err = session.Count(ctx, 5000)
+		session.Close()
+	}
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
 }
 
 // openIdle opens n connections that do one exchange each. The caller closes

@@ -1,6 +1,10 @@
 package proxy
 
-import "nutmeg/internal/buffer"
+import (
+	"unsafe"
+
+	"nutmeg/internal/buffer"
+)
 
 // request is one request from its acceptance until its response has been handed to its client.
 //
@@ -59,14 +63,19 @@ func (r *request) kept() bool { return r.errand != nil || r.wanted() }
 // requestOverhead is what a request in flight costs besides its bytes.
 const requestOverhead = 256
 
-// keptRequests bounds the free list of requests: beyond, a burst's memory goes back.
-const keptRequests = 16 << 10
+const (
+	// keptRequests bounds the free list of requests: beyond, a burst's memory goes back at once.
+	keptRequests = 16 << 10
+	// calmRequests is how many stay in it for good.
+	calmRequests = 1 << 10
+)
 
 func (w *worker) newRequest() *request {
 	w.requests++
 	if r := w.freeRequests; r != nil {
 		w.freeRequests = r.next
 		w.freeCount--
+		w.freeLow = min(w.freeLow, w.freeCount)
 		r.next = nil
 		return r
 	}
@@ -88,6 +97,17 @@ func (w *worker) freeRequest(r *request) {
 	*r = request{next: w.freeRequests}
 	w.freeRequests = r
 	w.freeCount++
+}
+
+// trimRequests lets go of half of the free requests that nobody needed since the last time, and returns their bytes.
+func (w *worker) trimRequests() (released int) {
+	for drop := min((w.freeLow+1)/2, w.freeCount-calmRequests); drop > 0; drop-- {
+		w.freeRequests = w.freeRequests.next
+		w.freeCount--
+		released += int(unsafe.Sizeof(request{}))
+	}
+	w.freeLow = w.freeCount
+	return released
 }
 
 // clientQueue is a client's requests in the order in which they came, and in which their responses leave.

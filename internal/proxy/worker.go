@@ -62,6 +62,7 @@ type worker struct {
 	freeBacklogs *backlog
 	freeRequests *request
 	freeCount    int
+	freeLow      int // the least that there were since the last trimRequests: so many were not needed
 	freeFamilies *family
 	freeEncores  *encore
 
@@ -117,7 +118,7 @@ func (w *worker) BatchDone() {
 	w.checkDeserted()
 	w.weigh()
 	w.trimScratch()
-	if w.loop.Chunks.Idle() > keptBytes && !w.trim.Armed() {
+	if (w.loop.Chunks.Idle() > keptBytes || w.freeCount > calmRequests) && !w.trim.Armed() {
 		w.loop.Arm(&w.trim, w.loop.Now()+trimInterval, w)
 	}
 }
@@ -143,7 +144,7 @@ func (w *worker) trimScratch() {
 
 // Expired gives back memory that nobody needed for a while.
 func (w *worker) Expired() {
-	w.released += w.loop.Chunks.Trim()
+	w.released += w.loop.Chunks.Trim() + w.trimRequests()
 	if w.released >= returnBytes && w.loop.Chunks.Idle() <= keptBytes {
 		w.released = 0
 		go debug.FreeOSMemory() // a collection; the loop goes on meanwhile
