@@ -246,14 +246,20 @@ func (n *Nutmeg) backlog(path string) (count int) {
 	return count
 }
 
-// standsStill is nil when a process is stopped.
+// standsStill is nil when a process is stopped: each of its threads, which a signal does not stop at the same moment.
 func standsStill(pid int) error {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return err
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		return fmt.Errorf("it has no threads: %w", err)
 	}
-	if _, rest, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(rest, "T") {
-		return fmt.Errorf("its state is %.1s", rest)
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		if err != nil {
+			return err
+		}
+		if _, rest, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(rest, "T") {
+			return fmt.Errorf("a thread's state is %.1s", rest)
+		}
 	}
 	return nil
 }
