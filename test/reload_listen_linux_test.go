@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"nutmeg/internal/testkit"
 )
 
 // A pool that is removed answers what its clients have asked, and closes them then. Clients of other pools notice nothing.
@@ -231,7 +233,7 @@ func (n *Nutmeg) backlog(path string) (count int) {
 	n.t.Helper()
 	n.Signal(syscall.SIGSTOP)
 	defer n.Signal(syscall.SIGCONT)
-	eventually(n.t, "the daemon to stand still", func() error { return standsStill(n.PID()) })
+	eventually(n.t, "the daemon to stand still", func() error { return testkit.StandsStill(n.PID()) })
 	for range 100 {
 		conn, err := net.Dial("unix", path)
 		if errors.Is(err, syscall.EAGAIN) {
@@ -244,22 +246,4 @@ func (n *Nutmeg) backlog(path string) (count int) {
 		count++
 	}
 	return count
-}
-
-// standsStill is nil when a process is stopped: each of its threads, which a signal does not stop at the same moment.
-func standsStill(pid int) error {
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-	if err != nil || len(threads) == 0 {
-		return fmt.Errorf("it has no threads: %w", err)
-	}
-	for _, thread := range threads {
-		text, err := os.ReadFile(thread)
-		if err != nil {
-			return err
-		}
-		if _, rest, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(rest, "T") {
-			return fmt.Errorf("a thread's state is %.1s", rest)
-		}
-	}
-	return nil
 }

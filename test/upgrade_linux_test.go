@@ -172,7 +172,7 @@ func TestSuccessorThatFails(t *testing.T) {
 					t.Fatal(err)
 				}
 				if sig == syscall.SIGSTOP {
-					eventually(t, "the new process to stand still", func() error { return standsStill(l.pid) })
+					eventually(t, "the new process to stand still", func() error { return testkit.StandsStill(l.pid) })
 					g.lift()
 				}
 				l.waitLog("this process serves again")

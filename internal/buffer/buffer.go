@@ -28,7 +28,8 @@ func (b *Buffer) Append(p *Pool, data []byte) {
 	}
 }
 
-// Reserve makes an empty buffer begin with a chunk for size bytes, or with one of the largest.
+// Reserve makes an empty buffer begin with a chunk for size bytes, or with one of the largest. Something is to be appended next:
+// until then First is a chunk without bytes.
 func (b *Buffer) Reserve(p *Pool, size int) {
 	if b.tail == nil {
 		b.link(p.Get(size))

@@ -125,7 +125,7 @@ func (p *Process) Stop() error {
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
-	return poll(readyWithin, readyPoll, func() error { return standsStill(p.PID()) })
+	return poll(readyWithin, readyPoll, func() error { return StandsStill(p.PID()) })
 }
 
 // Cont lets a stopped server go on.

@@ -7,5 +7,5 @@ import "syscall"
 // dieWithParent does nothing here: only Linux can do it.
 func dieWithParent() *syscall.SysProcAttr { return nil }
 
-// standsStill trusts the signal here.
-func standsStill(int) error { return nil }
+// StandsStill trusts the signal here.
+func StandsStill(int) error { return nil }
