@@ -88,9 +88,7 @@ func (a *arena) run(until func() bool) {
 	limit := &alarm{}
 	a.loop.Arm(&timer, a.outside.Now()+int64(20*time.Second), limit)
 	defer a.loop.Disarm(&timer)
-	if err := a.loop.Step(false); err != nil { // writes what the test appended outside of a batch
-		a.t.Fatal(err)
-	}
+	a.step() // writes what the test appended outside of a batch
 	for !until() {
 		if limit.rung {
 			a.t.Fatal("what the test waits for has not happened")
@@ -98,6 +96,14 @@ func (a *arena) run(until func() bool) {
 		if err := a.loop.Step(true); err != nil {
 			a.t.Fatal(err)
 		}
+	}
+}
+
+// step handles one batch, of what is there now.
+func (a *arena) step() {
+	a.t.Helper()
+	if err := a.loop.Step(false); err != nil {
+		a.t.Fatal(err)
 	}
 }
 

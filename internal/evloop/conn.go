@@ -22,7 +22,7 @@ type Handler interface {
 	Flushed()
 }
 
-type flags uint8
+type flags uint16
 
 const (
 	flagDirty   flags = 1 << iota // in the loop's list of outputs to write
@@ -33,6 +33,7 @@ const (
 	flagEnded                     // the peer has sent its last byte
 	flagBlocked                   // waiting for writability
 	flagNotify                    // handler wants Flushed
+	flagMore                      // more output is to come
 )
 
 // Conn is one connection. It is made to be embedded in the handler's own struct; its zero value becomes live by Adopt or Dial.
@@ -276,11 +277,15 @@ func (c *Conn) readSome(ended bool) {
 	c.watchAgain()
 }
 
-// flush writes at the end of a batch.
-func (c *Conn) flush() {
+// flush writes at the end of a batch. It returns the connection that was behind c in its list.
+func (c *Conn) flush() (next *Conn) {
+	next = c.nextDirty
+	c.nextDirty = nil
+	c.flags &^= flagDirty
 	if c.flags&(flagClosed|flagDialing|flagBlocked) == 0 {
 		c.write()
 	}
+	return next
 }
 
 // write sends what the socket takes, at most about writeBytesPerTurn, and asks for writability if there is more.

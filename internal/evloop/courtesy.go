@@ -13,6 +13,7 @@ import "time"
 // things to do, and requests are not to wait for that: then the loop is impolite for a while, a longer one each time.
 type courtesy struct {
 	waits int64 // since when the loop waits
+	looks bool  // it does not wait in truth, it only looks whether something is there
 	slept int32 // how many of the last waits were a sleep, as an average that forgets; of allWaits
 
 	until int64 // when it is polite again
@@ -35,15 +36,17 @@ const (
 	pauseMemory = 16
 )
 
-// giveWay calls yield where that pays, unless it has taken too long lately. The last wait ended at woke.
-func (c *courtesy) giveWay(woke int64, now func() int64, yield func()) {
+// giveWay calls yield where that pays, unless it has taken too long lately. The last wait ended at woke, the next has that time-out.
+func (c *courtesy) giveWay(woke, timeout int64, now func() int64, yield func()) {
 	began := now()
-	slept := int32(0)
-	if woke-c.waits > asleep {
-		slept = allWaits
+	if !c.looks {
+		slept := int32(0)
+		if woke-c.waits > asleep {
+			slept = allWaits
+		}
+		c.slept += (slept - c.slept) / sleepMemory
 	}
-	c.slept += (slept - c.slept) / sleepMemory
-	c.waits = began
+	c.waits, c.looks = began, timeout == 0
 	if c.slept > sleepShare || began < c.until {
 		return
 	}

@@ -14,7 +14,7 @@ func TestCourtesyEndsWhereItIsAbused(t *testing.T) {
 		for range n {
 			woke := now
 			now += int64(100 * time.Microsecond)
-			c.giveWay(woke, func() int64 { return now }, func() {
+			c.giveWay(woke, -1, func() int64 { return now }, func() {
 				given++
 				if greedy {
 					now += int64(2 * time.Millisecond)
@@ -55,7 +55,7 @@ func TestCourtesyIsForTheBusy(t *testing.T) {
 			now += int64(sleep)
 			woke := now
 			now += int64(10 * time.Microsecond)
-			c.giveWay(woke, func() int64 { return now }, func() { given++ })
+			c.giveWay(woke, -1, func() int64 { return now }, func() { given++ })
 		}
 		return given - before
 	}
@@ -67,5 +67,28 @@ func TestCourtesyIsForTheBusy(t *testing.T) {
 	}
 	if n := batches(1000, 0); n < 800 {
 		t.Errorf("once busy again it gave way %d times of 1000", n)
+	}
+}
+
+// TestLooksAreNoSleep: who only looks whether something is there says nothing of how busy it is, and is as polite as before.
+func TestLooksAreNoSleep(t *testing.T) {
+	now, given := int64(0), 0
+	c := courtesy{}
+	batches := func(timeout int64, n int, sleep time.Duration) (times int) {
+		before := given
+		for range n {
+			now += int64(sleep)
+			woke := now
+			now += int64(10 * time.Microsecond)
+			c.giveWay(woke, timeout, func() int64 { return now }, func() { given++ })
+		}
+		return given - before
+	}
+	if n := batches(0, 1000, 0); n != 1000 {
+		t.Errorf("it gave way %d times of 1000 before it had ever slept", n)
+	}
+	batches(-1, 1000, 20*time.Microsecond)
+	if n := batches(0, 1000, 0); n != 0 {
+		t.Errorf("a loop with time gave way %d times of 1000 when it looked", n)
 	}
 }

@@ -36,7 +36,7 @@ func (c *Conn) CloseGracefully(done func()) {
 	g := &linger{conn: c, done: done}
 	c.handler = g
 	c.flags |= flagNotify
-	c.flags &^= flagPaused
+	c.flags &^= flagPaused | flagMore
 	c.rewatch()
 	if c.Closed() {
 		return

@@ -41,6 +41,7 @@ type Loop struct {
 	events    []Event
 	dialed    dirtyList // connections with output to write in this batch: those that were dialed,
 	accepted  dirtyList // and those that were accepted
+	holding   holding   // of these: those whose output waits for more
 	timers    timerHeap
 	open      int
 
@@ -102,7 +103,7 @@ func (l *Loop) Stop() { l.stopped = true }
 // Step handles one batch. It waits for something to happen if wait is set.
 func (l *Loop) Step(wait bool) error {
 	timeout := int64(0)
-	if wait && !l.posted.Load() && !l.dirty() {
+	if wait && !l.posted.Load() && !l.dirty() && !l.Holding() {
 		timeout = l.timers.wait(l.now)
 	}
 	n, err := l.outside.Wait(l.events, timeout)
@@ -110,6 +111,7 @@ func (l *Loop) Step(wait bool) error {
 		return err
 	}
 	l.now = l.outside.Now()
+	l.holding.reconsider(n, l.now, &l.accepted)
 	for i := range l.events[:n] {
 		l.dispatch(&l.events[i])
 	}
@@ -141,6 +143,7 @@ func (l *Loop) dispatch(e *Event) {
 type dirtyList struct{ first, last *Conn }
 
 func (d *dirtyList) push(c *Conn) {
+	c.nextDirty = nil
 	if d.first == nil {
 		d.first = c
 	} else {
@@ -155,20 +158,23 @@ func (l *Loop) dirty() bool { return l.dialed.first != nil || l.accepted.first !
 //
 // Dialed connections come first: what they lead to gets to work while the others, mostly many more, are written to.
 func (l *Loop) flush() {
-	l.dialed.flush()
-	l.accepted.flush()
+	for c := l.dialed.take(); c != nil; {
+		c = c.flush()
+	}
+	for c := l.accepted.take(); c != nil; {
+		if next := c.nextDirty; l.holding.hold(c, l.now) {
+			c = next
+		} else {
+			c = c.flush()
+		}
+	}
 }
 
-func (d *dirtyList) flush() {
+// take empties the list, and returns its first connection.
+func (d *dirtyList) take() *Conn {
 	c := d.first
 	*d = dirtyList{}
-	for c != nil {
-		next := c.nextDirty
-		c.nextDirty = nil
-		c.flags &^= flagDirty
-		c.flush()
-		c = next
-	}
+	return c
 }
 
 // Post hands fn to the loop, which calls it on its own goroutine within the next batch. Any goroutine may call Post.

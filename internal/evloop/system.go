@@ -80,9 +80,7 @@ func (s *system) Wait(events []Event, timeout int64) (int, error) {
 	if s.work.on {
 		s.work.ends(s)
 	}
-	if timeout != 0 {
-		s.courtesy.giveWay(s.work.since, s.now, sysYield)
-	}
+	s.courtesy.giveWay(s.work.since, timeout, s.now, sysYield)
 	n, err := s.poller.wait(events, timeout)
 	for i := range n {
 		if events[i].Token == wakeToken {

@@ -107,6 +107,7 @@ func (w *worker) answer(r *request, flat []byte) {
 		c.sendResponse(next)
 		c.settle()
 	}
+	c.conn.MoreToCome(c.queue.oldest != nil)
 	c.checkOverflow()
 	c.relieve()
 	c.leaveIfIdle()

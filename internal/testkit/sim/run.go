@@ -101,7 +101,7 @@ func (w *World) settle(loops []*evloop.Loop) error {
 
 func (w *World) busy(l *evloop.Loop) bool {
 	o := l.Outside().(*Outside)
-	if o.woken || len(o.ready) > 0 {
+	if o.woken || len(o.ready) > 0 || l.Holding() {
 		return true
 	}
 	at, armed := l.NextTimer()
