@@ -6,15 +6,15 @@ import "time"
 // then say what they have to say, and the next batch is larger: fewer waits, wake-ups and writes a request, a tenth of the work
 // with 50 clients. With nobody else there it costs a quarter of a microsecond a batch.
 //
-// It pays only while there is always something to do. A loop that sleeps between batches lets others go first by that, and to be
+// It pays only while there is nearly always something to do. A loop that sleeps between batches lets others go first by that, and to be
 // polite besides would only make its requests wait.
 //
 // Neighbours of that kind take a few microseconds. One that takes the processor for as long as it may get it has other
 // things to do, and requests are not to wait for that: then the loop is impolite for a while, a longer one each time.
 type courtesy struct {
-	waits int64 // since when the loop waits
+	waits int64 // since when the loop waits, and lets others go first
 	looks bool  // it does not wait in truth, it only looks whether something is there
-	slept int32 // how many of the last waits were a sleep, as an average that forgets; of allWaits
+	busy  int32 // the share of the time that batches take, as an average that forgets; of allTime
 
 	until int64 // when it is polite again
 	last  int64 // when a turn took too long
@@ -22,12 +22,11 @@ type courtesy struct {
 }
 
 const (
-	// asleep is what a wait takes that did not find something at once.
-	asleep = int64(5 * time.Microsecond)
-	// A wait counts for 1/sleepMemory of the average. Who sleeps in more than sleepShare of the waits has time.
-	allWaits    = 1 << 16
-	sleepMemory = 128
-	sleepShare  = allWaits * 3 / 8
+	// A batch and the wait before it count for 1/busyMemory of the average. Who is busy for less than busyShare of the time has some.
+	// At half of what a loop can do it is about half; being polite saves nothing there.
+	allTime    = 1 << 16
+	busyMemory = 128
+	busyShare  = allTime * 3 / 4
 
 	longestTurn   = int64(500 * time.Microsecond)
 	shortestPause = int64(10 * time.Millisecond)
@@ -40,19 +39,15 @@ const (
 func (c *courtesy) giveWay(woke, timeout int64, now func() int64, yield func()) {
 	began := now()
 	if !c.looks {
-		slept := int32(0)
-		if woke-c.waits > asleep {
-			slept = allWaits
-		}
-		c.slept += (slept - c.slept) / sleepMemory
+		worked, waited := began-woke, woke-c.waits
+		c.busy += (int32(allTime*worked/(worked+waited+1)) - c.busy) / busyMemory
 	}
 	c.waits, c.looks = began, timeout == 0
-	if c.slept > sleepShare || began < c.until {
+	if c.busy < busyShare || began < c.until {
 		return
 	}
 	yield()
 	ended := now()
-	c.waits = ended
 	if ended-began <= longestTurn {
 		return
 	}

@@ -45,36 +45,11 @@ func TestCourtesyEndsWhereItIsAbused(t *testing.T) {
 	}
 }
 
-// TestCourtesyIsForTheBusy has a loop that sleeps between its batches, and then does not any more.
+// TestCourtesyIsForTheBusy has a loop that is busy for a part of the time.
 func TestCourtesyIsForTheBusy(t *testing.T) {
 	now, given := int64(0), 0
 	c := courtesy{}
-	batches := func(n int, sleep time.Duration) (times int) {
-		before := given
-		for range n {
-			now += int64(sleep)
-			woke := now
-			now += int64(10 * time.Microsecond)
-			c.giveWay(woke, -1, func() int64 { return now }, func() { given++ })
-		}
-		return given - before
-	}
-	if n := batches(1000, 0); n != 1000 {
-		t.Errorf("a busy loop gave way %d times of 1000", n)
-	}
-	if n := batches(1000, 20*time.Microsecond); n > 100 {
-		t.Errorf("a loop that sleeps gave way %d times of 1000", n)
-	}
-	if n := batches(1000, 0); n < 800 {
-		t.Errorf("once busy again it gave way %d times of 1000", n)
-	}
-}
-
-// TestLooksAreNoSleep: who only looks whether something is there says nothing of how busy it is, and is as polite as before.
-func TestLooksAreNoSleep(t *testing.T) {
-	now, given := int64(0), 0
-	c := courtesy{}
-	batches := func(timeout int64, n int, sleep time.Duration) (times int) {
+	batches := func(n int, timeout int64, sleep time.Duration) (times int) {
 		before := given
 		for range n {
 			now += int64(sleep)
@@ -84,11 +59,22 @@ func TestLooksAreNoSleep(t *testing.T) {
 		}
 		return given - before
 	}
-	if n := batches(0, 1000, 0); n != 1000 {
-		t.Errorf("it gave way %d times of 1000 before it had ever slept", n)
-	}
-	batches(-1, 1000, 20*time.Microsecond)
-	if n := batches(0, 1000, 0); n != 0 {
-		t.Errorf("a loop with time gave way %d times of 1000 when it looked", n)
+	for _, tt := range []struct {
+		what     string
+		timeout  int64
+		sleep    time.Duration
+		from, to int
+	}{
+		{"at first it does not know", -1, 0, 800, 850},
+		{"busy all the time", -1, 0, 1000, 1000},
+		{"busy for half the time", -1, 10 * time.Microsecond, 0, 100},
+		{"still so", -1, 10 * time.Microsecond, 0, 0},
+		{"looks only, and that is no sign of being busy", 0, 0, 0, 0},
+		{"busy again", -1, 0, 800, 950},
+		{"idle", -1, time.Second, 0, 50},
+	} {
+		if n := batches(1000, tt.timeout, tt.sleep); n < tt.from || n > tt.to {
+			t.Errorf("%s: it gave way %d times of 1000, want %d to %d", tt.what, n, tt.from, tt.to)
+		}
 	}
 }
