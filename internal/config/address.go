@@ -83,22 +83,24 @@ func (r *reader) servers(path string, n *yaml.Node, p *Pool) {
 		return
 	}
 	p.Servers = slices.Grow(p.Servers, min(len(n.Content), maxEntries))
-	firstLine := make(map[string]int, len(n.Content))
+	if r.serverLines == nil {
+		r.serverLines = make(map[string]int, len(n.Content))
+	}
+	clear(r.serverLines)
 	for i, entry := range n.Content {
 		if !r.spend(entry) {
 			return
 		}
 		entry = resolve(entry)
-		if fault := r.server(entry, firstLine, p); fault != "" {
+		if fault := r.server(entry, p); fault != "" {
 			r.fault(entry, fmt.Sprintf("%s[%d]", path, i), fault)
 		}
 	}
 	sortByName(p.Servers, func(s Server) string { return s.Name })
 }
 
-// server reads one entry, or says what is wrong with it. firstLine has the line
-// of each server name so far.
-func (r *reader) server(n *yaml.Node, firstLine map[string]int, p *Pool) (fault string) {
+// server reads one entry, or says what is wrong with it.
+func (r *reader) server(n *yaml.Node, p *Pool) (fault string) {
 	switch {
 	case isEmpty(n):
 		return "the entry is empty; write host:port:weight, or remove it"
@@ -109,10 +111,10 @@ func (r *reader) server(n *yaml.Node, firstLine map[string]int, p *Pool) (fault 
 	if err != nil {
 		return err.Error()
 	}
-	if line, used := firstLine[server.Name]; used {
+	if line, used := r.serverLines[server.Name]; used {
 		return fmt.Sprintf("name %s is also used on line %d; give each server its own name", quote(server.Name), line)
 	}
-	firstLine[server.Name] = n.Line
+	r.serverLines[server.Name] = n.Line
 	p.Servers = append(p.Servers, server)
 	return ""
 }

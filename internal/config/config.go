@@ -18,9 +18,9 @@
 package config
 
 import (
-	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -104,10 +104,20 @@ type Address struct {
 // String returns "host:port", "[v6]:port", ":port" for all interfaces, or the
 // path: the form net.Dial and net.Listen take.
 func (a Address) String() string {
+	return string(a.Append(nil))
+}
+
+// Append is String for a buffer.
+func (a Address) Append(to []byte) []byte {
 	if a.Network == "unix" {
-		return a.Path
+		return append(to, a.Path...)
 	}
-	return net.JoinHostPort(a.Host, strconv.Itoa(a.Port))
+	if strings.Contains(a.Host, ":") {
+		to = append(append(append(to, '['), a.Host...), ']')
+	} else {
+		to = append(to, a.Host...)
+	}
+	return strconv.AppendInt(append(to, ':'), int64(a.Port), 10)
 }
 
 // Routing says how a key finds its server.

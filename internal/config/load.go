@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -19,11 +20,14 @@ func Load(path string) (*Config, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err != nil {
+	var data bytes.Buffer
+	if info, err := f.Stat(); err == nil {
+		data.Grow(int(min(info.Size(), maxFileBytes)) + bytes.MinRead)
+	}
+	if _, err := data.ReadFrom(io.LimitReader(f, maxFileBytes+1)); err != nil {
 		return nil, err
 	}
-	return Parse(path, data)
+	return Parse(path, data.Bytes())
 }
 
 // Parse validates data as the content of a file called name, which need not

@@ -25,8 +25,9 @@ const (
 type reader struct {
 	file        string
 	faults      Errors
-	entriesLeft int // of maxEntries; -1 = more, and reported
-	unshown     int // faults beyond maxFaults
+	entriesLeft int            // of maxEntries; -1 = more, and reported
+	unshown     int            // faults beyond maxFaults
+	serverLines map[string]int // of the pool at hand: the line of each server's name so far
 }
 
 // maxFaults bounds what a file that is no configuration can put into a log.

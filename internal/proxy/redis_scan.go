@@ -34,7 +34,7 @@ func newCursors(servers []config.Server) cursors {
 	var text []byte
 	for i := range servers {
 		text = append(append(text[:0], servers[i].Name...), 0)
-		text = append(append(text, servers[i].Address.String()...), 0)
+		text = append(servers[i].Address.Append(text), 0)
 		_, _ = h.Write(text) // it never fails
 	}
 	sum := h.Sum64()
