@@ -191,6 +191,16 @@ var plantedBugs = []plantedBug{
 		"n < len(room)",
 	},
 	{
+		"a response that waits for others is written twice", "../evloop/hold.go",
+		"\th.list.push(c)\n",
+		"\tif h.looks > 0 {\n\t\tc.out.Append(&c.loop.Chunks, c.out.First().Bytes())\n\t}\n\th.list.push(c)\n",
+	},
+	{
+		"a response that waits for others is forgotten", "../evloop/hold.go",
+		"\th.over = false\n",
+		"\tif h.over = false; h.looks == holdLooks-1 {\n\t\th.list = dirtyList{}\n\t}\n",
+	},
+	{
 		"a client that left keeps its socket", "../evloop/linger.go",
 		"func (g *linger) close() { g.conn.Close() }",
 		"func (g *linger) close() { g.gone() }",
