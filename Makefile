@@ -29,7 +29,7 @@ lint: ## run the linters of .golangci.yml
 fuzz: ## fuzz every target for 30s, or FUZZTIME=...
 	scripts/fuzz.sh
 
-bench: ## measure beside other proxies, a quarter of an hour; BENCH='-only mget -rounds 9' for flags
+bench: ## measure beside other proxies, about twenty minutes; BENCH='-only mget -rounds 9' for flags
 	go run ./bench $(BENCH)
 
 growth: ## measure what costs grow with; GROWTH='-only reload' for flags

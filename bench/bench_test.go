@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -77,6 +79,57 @@ func TestEverySubjectTakesPart(t *testing.T) {
 		if calls := r.calls[nutcracker]; traced && sumOf(calls) <= 0 {
 			t.Errorf("%s: the system calls of nutcracker are %v\n%s", r.shape.id, calls, out)
 		}
+	}
+}
+
+// Only nutmeg says how many workers have clients; of the others it is unknown.
+func TestRampAsksForWorkers(t *testing.T) {
+	_, rep := measure(t, "-only", "^ramp$", "-subjects", "nutmeg-1,nutcracker")
+	r := rep.results[0]
+	for _, name := range []string{"workers, low", "workers, high", "workers, low again"} {
+		if got := r.median(nutmegOne, name); got != 1 {
+			t.Errorf("%s: %v of one have clients", name, got)
+		}
+		if got := r.median(nutcracker, name); !math.IsNaN(got) {
+			t.Errorf("%s: %v of nutcracker", name, got)
+		}
+	}
+	if got := r.median(nutmegOne, "client moves"); got != 0 {
+		t.Errorf("%v clients moved to another worker, and there is none", got)
+	}
+}
+
+func TestAskWorkers(t *testing.T) {
+	cases := []struct {
+		name, said string
+		want       string // in use and moves, or part of the error
+	}{
+		{"what is said", `{"workers":4, "workers_in_use":3, "client_moves":17, "alpha":{"in_queue":1}}` + "\n", "3 17"},
+		{"what is not said", `{"service":"nutcracker"}`, "NaN NaN"},
+		{"a cut answer", `{"workers_in_use":3`, "cannot read the statistics: "},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = l.Close() }()
+			go func() {
+				if client, err := l.Accept(); err == nil {
+					_, _ = io.WriteString(client, c.said)
+					_ = client.Close()
+				}
+			}()
+			w, err := askWorkers(t.Context(), l.Addr().String())
+			got := fmt.Sprintf("%v %v", w.InUse, w.Moves)
+			if err != nil {
+				got = err.Error()
+			}
+			if !strings.Contains(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
 	}
 }
 

@@ -86,7 +86,8 @@ func (rep report) figures(name string, pictures map[string]string) string {
 	}))
 	b.WriteString("\nCPU a request at these rates, in microseconds, and in brackets the ratio to nutcracker:\n\n")
 	b.WriteString(rep.byShape(isOpen, false, func(r result, subject string) string { return withRatio(r, subject, colCPU, 2) }))
-	b.WriteString("\n### Memory and start\n\n" + rep.memoryTable())
+	b.WriteString("\n### Load that goes up and down\n\n" + rep.byColumn(isRamp))
+	b.WriteString("\n### Memory and start\n\n" + rep.byColumn(isRest))
 	if text := boundsText(rep.results); text != "" {
 		b.WriteString("\n### Bounds\n\n```" + text + "```\n")
 	}
@@ -114,6 +115,8 @@ func withRatio(r result, subject, column string, decimals int) string {
 func isClosed(r result) bool { return slices.Equal(r.shape.columns, loadColumns) }
 func isMean(r result) bool   { return r.shape.parts != nil }
 func isOpen(r result) bool   { return slices.Equal(r.shape.columns, openColumns) }
+func isRamp(r result) bool   { return slices.Equal(r.shape.columns, rampColumns) }
+func isRest(r result) bool   { return !isClosed(r) && !isMean(r) && !isOpen(r) && !isRamp(r) }
 func isTraced(r result) bool { return len(r.calls) > 0 }
 
 // byShape is a table with a row for each shape that fits, and a column for each
@@ -138,11 +141,12 @@ func (rep report) byShape(fits func(r result) bool, withDirect bool, cell func(r
 	return markdown(rows)
 }
 
-// memoryTable has what the shapes of memory, the big value and the start say.
-func (rep report) memoryTable() string {
+// byColumn is a table with a row for each column of the shapes that fit, and a
+// column for each subject.
+func (rep report) byColumn(fits func(r result) bool) string {
 	rows := [][]string{append([]string{"what"}, rep.subjects...)}
 	for _, r := range rep.results {
-		if isClosed(r) || isMean(r) || isOpen(r) {
+		if !fits(r) {
 			continue
 		}
 		for _, c := range r.shape.columns {

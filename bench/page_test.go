@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// reported is a report with one closed and one open loop.
+// reported is a report with one closed and one open loop, and two other shapes.
 func reported(t *testing.T) report {
 	t.Helper()
 	rep := report{machine: "a machine", rounds: 2, subjects: []string{nutmegOne, nutcracker, floor}, versions: map[string]string{nutcracker: "0.5"}}
 	for _, sh := range allShapes(true) {
-		if sh.id != "redis-get" && sh.id != "open-20000" && sh.id != "empty-rss" {
+		if sh.id != "redis-get" && sh.id != "open-20000" && sh.id != "ramp" && sh.id != "empty-rss" {
 			continue
 		}
 		r := newResult(sh)
@@ -51,7 +51,7 @@ func TestPageGetsFiguresAndPictures(t *testing.T) {
 	for _, want := range []string{
 		"before\n" + beginFigures, endFigures + "after\n", "a machine",
 		"| GET 64 B, 50 clients | 6.00 (0.86) | 7.00 (1.00) | 8.00 (1.14) |",
-		"(page-cpu.svg)", "(page-latency.svg)", "| - | 2.50 | - |", "bounds of nutmeg: ",
+		"(page-cpu.svg)", "(page-latency.svg)", "| - | 2.50 | - |", "a second: CPU us/req, low | 2.00 | 3.00 | 4.00 |", "bounds of nutmeg: ",
 	} {
 		if strings.Count(string(text), want) != 1 {
 			t.Errorf("%q is not there once in\n%s", want, text)

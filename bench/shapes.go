@@ -184,7 +184,7 @@ func allShapes(short bool) []shape {
 		}
 		all = append(all, r.shape())
 	}
-	return slices.Concat(all, means(), openShapes(short), memoryShapes(short))
+	return slices.Concat(all, means(), openShapes(short), []shape{rampShape(short)}, memoryShapes(short))
 }
 
 // chosen returns the shapes whose ids match, and those that they are the mean of.
