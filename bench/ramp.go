@@ -51,7 +51,7 @@ func rampShape(short bool) shape {
 	}
 	l := load.Load{Clients: 50, Pipeline: 1}
 	return shape{
-		id: "ramp", rounds: 5, fresh: true,
+		id: "ramp", rounds: 3, fresh: true,
 		title:   fmt.Sprintf("GET 64 B, %d clients: %d a second, as fast as they can, %d a second", l.Clients, rampRate, rampRate),
 		columns: rampColumns,
 		fits:    remembers,
