@@ -57,7 +57,8 @@ func (h *holding) reconsider(found int, now int64, accepted *dirtyList) {
 
 // hold makes the connection's output wait for the next batch, if more is to come.
 func (h *holding) hold(c *Conn, now int64) bool {
-	if c.flags&(flagMore|flagClosed) != flagMore || h.over || c.out.Len() >= holdBytes {
+	switch {
+	case c.flags&(flagMore|flagBlocked|flagClosed) != flagMore, c.out.Len() >= holdBytes, h.over, c.loop.stopped:
 		return false
 	}
 	if !h.begun {

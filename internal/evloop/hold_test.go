@@ -116,3 +116,22 @@ func TestHeldOutputOfWhoIsClosed(t *testing.T) {
 		a.run(func() bool { return a.loop.Open() == 0 && !a.loop.Holding() })
 	})
 }
+
+// TestHeldOutputLeavesWithTheLastBatch of a loop.
+func TestHeldOutputLeavesWithTheLastBatch(t *testing.T) {
+	onSystems(t, func(t *testing.T, a *arena) {
+		client, server := a.accepted()
+		server.MoreToCome(true)
+		server.SendString("last words")
+		a.step()
+		a.loop.Post(a.loop.Stop)
+		if err := a.loop.Run(); err != nil {
+			t.Fatal(err)
+		}
+		if a.loop.Holding() || server.flushes != 1 {
+			t.Errorf("flushed %d times, want once", server.flushes)
+		}
+		client.Close()
+		server.Close()
+	})
+}
