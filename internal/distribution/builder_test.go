@@ -16,6 +16,10 @@ func builderPools() map[string][]Server {
 	for i := range twins {
 		twins[i].Name = "twin"
 	}
+	many := named(slices.Repeat([]int{1, 2}, 20)...) // so many that their points are not dense
+	for i := range many {
+		many[i].Name = "twin"
+	}
 	return map[string][]Server{
 		"one":           named(1),
 		"equal":         named(1, 1, 1, 1, 1),
@@ -23,6 +27,7 @@ func builderPools() map[string][]Server {
 		"weighted":      named(1, 2, 3, 4, 50),
 		"many":          named(slices.Repeat([]int{3}, 34)...),
 		"equal points":  twins,
+		"not dense":     many,
 	}
 }
 
@@ -45,21 +50,27 @@ func TestBuilderBuildsWhatNewDoes(t *testing.T) {
 }
 
 // The largest of those that are left leaves, again and again: each time, the
-// next has half of the continuum and needs more points than ever.
+// next has half of the continuum and needs more points than ever. With the
+// largest first, the last ones are too few for the bits of their numbers.
 func TestBuilderWhenSharesChange(t *testing.T) {
 	const count = 16
-	var weights []int
+	var weights, leave []int
 	for i := range count {
-		weights = append(weights, 1<<i)
+		weights, leave = append(weights, 1<<i), append(leave, count-1-i)
 	}
-	b, err := NewBuilder("ketama", named(weights...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	live := slices.Repeat([]bool{true}, count)
-	for i := count - 1; i > 0; i-- {
+	for range 2 {
+		b, err := NewBuilder("ketama", named(weights...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		live := slices.Repeat([]bool{true}, count)
+		for _, i := range leave[:count-1] {
+			checkBuild(t, b, live)
+			live[i] = false
+		}
 		checkBuild(t, b, live)
-		live[i] = false
+		slices.Reverse(weights)
+		slices.Reverse(leave)
 	}
 }
 
@@ -121,7 +132,8 @@ func checkBuild(t *testing.T, b *Builder, live []bool) {
 	}
 	want := newKetama(members(b.servers, live))
 	if k, ok := got.(*ketama); ok {
-		if k.shift != want.shift || !slices.Equal(k.points, want.points) || !slices.Equal(k.starts, want.starts) {
+		if k.owners != want.owners || k.ownerBits != want.ownerBits || k.shift != want.shift || k.filled != want.filled ||
+			!slices.Equal(k.points, want.points) || !slices.Equal(k.starts, want.starts) {
 			t.Fatalf("live %v: another continuum", live)
 		}
 		return
@@ -133,7 +145,9 @@ func checkBuild(t *testing.T, b *Builder, live []bool) {
 	}
 	check(0)
 	check(1<<32 - 1)
-	for _, p := range got.(*without).whole.all() {
+	whole, p := got.(*without).whole, point(0)
+	for _, s := range whole.all() {
+		p = whole.long(s, p)
 		check(p.value() - 1)
 		check(p.value())
 		check(p.value() + 1)

@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sort"
 	"strings"
@@ -186,13 +187,122 @@ func checkIndexed(t *testing.T, points []point, hashes ...uint32) {
 	t.Helper()
 	slices.Sort(points)
 	want := newSearchContinuum(points)
+	highest := uint32(0)
 	for _, p := range points {
 		hashes = append(hashes, p.value()-1, p.value(), p.value()+1)
+		highest = max(highest, p.owner())
 	}
-	k := connect(nil, slices.Clone(points), startsOf(points))
+	k := connect([]member{{index: highest}}, points, startsOf(points))
 	for _, hash := range hashes {
 		if got := k.Locate(hash); got != want.Locate(hash) {
-			t.Fatalf("%d points: Locate(%#x) = %d, want %d", len(points), hash, got, want.Locate(hash))
+			t.Fatalf("%d points, owners to %d: Locate(%#x) = %d, want %d", len(points), highest, hash, got, want.Locate(hash))
+		}
+	}
+	checkLong(t, k, points)
+}
+
+// checkLong compares the points that a continuum gives back with those that it
+// was made of.
+func checkLong(t *testing.T, k *ketama, want []point) {
+	t.Helper()
+	var got []point
+	p := point(0)
+	for _, s := range k.all() {
+		p = k.long(s, p)
+		got = append(got, p)
+	}
+	if k.filled {
+		want = fill(want, int(k.ownerBits))
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("%d points: other points come back, filled is %v", len(want), k.filled)
+	}
+}
+
+// However the values lie and however few points there are for the servers, short
+// points and their buckets find what plain search does.
+func TestLocateIsPlainSearch(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for name, value := range map[string]func() uint32{
+		"spread":            r.Uint32,
+		"all equal":         func() uint32 { return 1 << 31 },
+		"few values":        func() uint32 { return r.Uint32N(7) << 29 },
+		"all in one bucket": func() uint32 { return 0x12345678 + r.Uint32N(500) },
+		"both ends":         func() uint32 { return r.Uint32N(50) - 25 },
+		"crowds":            func() uint32 { return r.Uint32() >> (r.Uint32N(3) * 12) },
+		"all but a gap":     func() uint32 { return r.Uint32() | 1<<31 },
+		"all but the ends":  func() uint32 { return 1<<29 + r.Uint32N(3<<30) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, servers := range []uint32{1, 2, 3, 1000} {
+				for _, count := range []int{1, 2, 3, 4, 5, 9, 160, 2000} {
+					points := []point{makePoint(value(), servers-1)}
+					for len(points) < count {
+						points = append(points, makePoint(value(), r.Uint32N(servers)))
+					}
+					hashes := []uint32{0, 1, 1 << 31, 1<<32 - 2, 1<<32 - 1}
+					for range 200 {
+						hashes = append(hashes, r.Uint32())
+					}
+					checkIndexed(t, points, hashes...)
+				}
+			}
+		})
+	}
+}
+
+func TestLocateAmongManyServers(t *testing.T) {
+	const count = 40_000
+	r := rand.New(rand.NewPCG(1, 2))
+	servers := make([]member, count)
+	check := func(name string, k *ketama, points []point, filled bool) {
+		if k.filled != filled {
+			t.Errorf("%s: points are added is %v, want %v", name, k.filled, filled)
+		}
+		want := newSearchContinuum(points)
+		for range 5000 {
+			value := points[r.IntN(len(points))].value()
+			for _, hash := range []uint32{r.Uint32(), value - 1, value, value + 1, 0, 1<<32 - 1} {
+				if got := k.Locate(hash); got != want.Locate(hash) {
+					t.Fatalf("%s: Locate(%#x) = %d, want %d", name, hash, got, want.Locate(hash))
+				}
+			}
+		}
+	}
+	all := make([]point, count*pointsPerServer)
+	for i := range servers {
+		servers[i] = member{Server{fmt.Sprint("s", i), 1}, uint32(i)}
+		for j := range pointsPerServer { // names would take longer
+			all[i*pointsPerServer+j] = makePoint(r.Uint32(), uint32(i))
+		}
+	}
+	all, starts := sortPoints(all)
+	check("all", connect(servers, all, starts), all, false)
+	for name, live := range map[string][]member{
+		"the last":     servers[count-1:],
+		"a few":        {servers[3], servers[77], servers[12345], servers[count-1]},
+		"the last 500": servers[count-500:],
+	} {
+		points, starts := continuumPoints(live)
+		check(name, connect(live, points, starts), points, true)
+	}
+}
+
+// Where points are added, a part cannot be taken from the whole.
+func TestPointsOfAllServersAreDense(t *testing.T) {
+	for _, count := range []int{1, 2, 3, 4, 5, 9, 10, 17, 33, 65, 100, 129, 257, 513, 1000, 1025} {
+		if newKetama(members(named(slices.Repeat([]int{1}, count)...), nil)).filled {
+			t.Errorf("%d servers: points are added", count)
+		}
+	}
+}
+
+// A continuum takes 1.5 KB for each of many equal servers, at most.
+func TestContinuumIsSmall(t *testing.T) {
+	for _, count := range []int{10, 100, 1000, 1023, 1025} {
+		k := newKetama(members(named(slices.Repeat([]int{1}, count)...), nil))
+		if bytes := 4*cap(k.points) + 4*cap(k.starts); bytes > count*1600 {
+			t.Errorf("%d servers: %d bytes", count, bytes)
 		}
 	}
 }

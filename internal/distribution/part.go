@@ -1,23 +1,28 @@
 package distribution
 
 // mostSparse is the part of the servers, one in so many, that has to be live for
-// the continuum of all to be used without the others. So many points are looked
-// at for a hash, on average.
+// the continuum of all to be of use: as it is, where so many points are looked at
+// for a hash, on average, or to take points from.
 const mostSparse = 16
 
 // partOf returns the continuum over the live ones of all servers, of which whole
 // is the continuum. An ejection does this on a worker's time.
 func partOf(whole *ketama, all, live []member) Distribution {
+	if len(live)*mostSparse < len(all) {
+		return newKetama(live)
+	}
 	in := make([]bool, len(all))
 	for _, m := range live {
 		in[m.index] = true
 	}
 	surplus, missing := difference(all, live)
-	if len(surplus)+len(missing) == 0 && len(live)*mostSparse >= len(all) {
+	if len(surplus)+len(missing) == 0 {
 		return &without{whole, in}
 	}
-	points := partOfPoints(whole.all(), in, surplus, missing)
-	return connect(live, points, startsOf(points))
+	if whole.filled { // fill's points would be taken for others
+		return newKetama(live)
+	}
+	return partOfPoints(whole, in, live, surplus, missing)
 }
 
 // without is a continuum some of whose servers are out, and leave the others as
@@ -36,23 +41,25 @@ func (w *without) Locate(hash uint32) int {
 		return owner
 	}
 	points, start := w.whole.all(), w.whole.find(hash)
-	for _, part := range [...][]point{points[start:], points[:start]} {
-		for _, p := range part {
-			if w.in[p.owner()] {
-				return int(p.owner())
+	for _, part := range [...][]short{points[start:], points[:start]} {
+		for _, s := range part {
+			if owner := w.whole.owner(s); w.in[owner] {
+				return owner
 			}
 		}
 	}
 	panic("BUG: a continuum of which all servers are out")
 }
 
-// partOfPoints returns the points that continuumPoints does of the servers that are in, out of the
-// points of all. Points of the others are passed over. Surplus and missing are
-// the difference. Nothing is sorted but that, so the cost is one look at each
-// point.
-func partOfPoints(whole []point, in []bool, surplus, missing []point) []point {
-	part := make([]point, 0, len(whole)+len(missing)+window)
-	for _, p := range whole {
+// partOfPoints returns the continuum of the live, who are in, out of the points
+// of all. Points of the others are passed over. Surplus and missing are the
+// difference. Nothing is sorted but that, so the cost is one look at each point.
+func partOfPoints(whole *ketama, in []bool, live []member, surplus, missing []point) *ketama {
+	part := sized(live, pointCount(live))
+	part.starts = make([]uint32, 1<<(32-part.shift)+1)
+	p := point(0)
+	for _, s := range whole.all() {
+		p = whole.long(s, p)
 		if !in[p.owner()] {
 			continue
 		}
@@ -61,12 +68,40 @@ func partOfPoints(whole []point, in []bool, surplus, missing []point) []point {
 			continue
 		}
 		for len(missing) > 0 && missing[0] < p {
-			part = append(part, missing[0])
+			part.count(missing[0])
 			missing = missing[1:]
 		}
-		part = append(part, p)
+		part.count(p)
 	}
-	return append(part, missing...)
+	for _, p := range missing {
+		part.count(p)
+	}
+	addUp(part.starts)
+	if !dense(part.starts, ownerBits(live)) {
+		return connect(live, part.unpack(), part.starts)
+	}
+	part.points = append(part.points, part.points[:window]...)
+	return part
+}
+
+// count appends a point, of which starts knows only its bucket as yet.
+func (k *ketama) count(p point) {
+	k.points = append(k.points, k.short(p))
+	k.starts[p.value()>>(k.shift&31)+1]++
+}
+
+// unpack returns the points of a continuum that may not be dense and has no wrap
+// yet. There are at least 4 for each owner, so that a bucket's number and a short
+// overlap.
+func (k *ketama) unpack() []point {
+	points := make([]point, 0, len(k.points))
+	for bucket, end := range k.starts[1:] {
+		for _, s := range k.points[len(points):end] {
+			value := uint32(bucket)<<k.shift | uint32(s)>>k.ownerBits&(1<<k.shift-1)
+			points = append(points, makePoint(value, uint32(k.owner(s))))
+		}
+	}
+	return points
 }
 
 // difference returns, in ascending order, the points that the live servers have

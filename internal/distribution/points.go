@@ -39,17 +39,23 @@ func digests(weight int, total uint64, live int) int {
 	return int(float32(float64(count) + pointRoundingFix)) // cut off like floorf: never negative
 }
 
+// pointCount returns how many points the live servers have in all.
+func pointCount(live []member) (count int) {
+	total := totalWeight(live)
+	for _, m := range live {
+		count += digests(m.Weight, total, len(live)) * pointsPerDigest
+	}
+	return count
+}
+
 // continuumPoints returns what sortPoints does of the points of all live
 // servers: equal values in the order of the servers, as the original sorts stably.
 // A server whose share is too small has none, but the server with the largest
 // share always has some: it is at least the average.
 // Algorithm: libketama (2007) as in twemproxy's hashkit/nc_ketama.c.
 func continuumPoints(live []member) (points []point, starts []uint32) {
-	total, count := totalWeight(live), 0
-	for _, m := range live {
-		count += digests(m.Weight, total, len(live)) * pointsPerDigest
-	}
-	points = make([]point, 0, count)
+	total := totalWeight(live)
+	points = make([]point, 0, pointCount(live))
 	for _, m := range live {
 		points = appendPoints(points, m, 0, digests(m.Weight, total, len(live)))
 	}
@@ -98,20 +104,20 @@ func appendPointsOfLong(points []point, m member, first, end int) []point {
 	return points
 }
 
-// bucketBits is how many upper bits of a value name one of at least so many
-// buckets, at most 2^31.
-func bucketBits(count int) int { return max(1, bits.Len(uint(max(count, 1)-1))) }
+// bucketBits is how many upper bits of a value name its bucket if there are so
+// many points. A bucket has 0.75 to 1.5 of them, unless there are hardly any.
+func bucketBits(count int) int { return max(1, bits.Len(uint(count/3*2))) }
 
 // crowded is from how many points on a bucket is sorted by itself.
 const crowded = 16
 
 // sortPoints puts points in ascending order: by value, equal values by owner.
-// It uses up its argument and returns the result, with room for the sentinel,
-// and the starts of the buckets as ketama has them.
+// It uses up its argument and returns the result and the starts of the buckets
+// as ketama has them.
 //
 // An ejection may do this on a worker's time, hence no comparison sort: values
-// are spread by MD5, so dealing them out to as many buckets as there are points
-// leaves less than one to a bucket, and hardly anything to do.
+// are spread by MD5, so dealing them out to about as many buckets as there are
+// points leaves about one to a bucket, and hardly anything to do.
 func sortPoints(points []point) (sorted []point, starts []uint32) {
 	width := bucketBits(len(points))
 	shift := 64 - width
@@ -124,7 +130,7 @@ func sortPoints(points []point) (sorted []point, starts []uint32) {
 	for i := 2; i < len(next); i++ {
 		next[i] += next[i-1]
 	}
-	sorted = make([]point, len(points), len(points)+window)
+	sorted = make([]point, len(points))
 	for _, p := range points {
 		place := &next[p>>shift+1]
 		sorted[*place] = p
