@@ -38,12 +38,14 @@ type short uint32
 func (s short) below(limit short) uint32 { return uint32(s-limit) >> 31 }
 
 func newKetama(live []member) *ketama {
-	points, starts := continuumPoints(live)
+	bench := workbenches.Get().(*workbench)
+	defer workbenches.Put(bench)
+	points, starts := bench.continuumPoints(live)
 	return connect(live, points, starts)
 }
 
 // connect makes the continuum of live out of its points, which are ascending,
-// and the starts of their buckets. It may keep those.
+// and the starts of their buckets. It may keep the starts.
 func connect(live []member, points []point, starts []uint32) *ketama {
 	if len(points) == 0 { // no share large enough: cannot be, but must not crash
 		points = []point{makePoint(0, live[0].index)}

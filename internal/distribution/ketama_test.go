@@ -50,7 +50,7 @@ func members(servers []Server, live []bool) (all []member) {
 // pointCounts returns how many points each of the servers has.
 func pointCounts(servers []Server) []int {
 	counts := make([]int, len(servers))
-	points, _ := continuumPoints(members(servers, nil))
+	points, _ := new(workbench).continuumPoints(members(servers, nil))
 	for _, p := range points {
 		counts[p.owner()]++
 	}
@@ -75,7 +75,7 @@ func TestKetamaAgreesWithTwemproxy(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.rule, func(t *testing.T) {
 			servers := named(tt.weight...)
-			if points, _ := continuumPoints(members(servers, tt.live)); len(points) != tt.points {
+			if points, _ := new(workbench).continuumPoints(members(servers, tt.live)); len(points) != tt.points {
 				t.Errorf("%d points, want %d", len(points), tt.points)
 			}
 			d := mustNew(t, "ketama", servers, tt.live)
@@ -137,7 +137,7 @@ func TestLongNamesAreCut(t *testing.T) {
 		}
 		slices.Sort(want)
 		var got []uint32
-		points, _ := continuumPoints(members([]Server{server}, nil))
+		points, _ := new(workbench).continuumPoints(members([]Server{server}, nil))
 		for _, p := range points {
 			got = append(got, p.value())
 		}
@@ -163,7 +163,7 @@ func TestEqualPointsBelongToTheFirstServer(t *testing.T) {
 
 func TestLocateAtEveryPoint(t *testing.T) {
 	for _, weights := range [][]int{{1, 1}, {1, 2, 3, 4}, {100000, 1}, slices.Repeat([]int{1}, 25), slices.Repeat([]int{2}, 300)} {
-		points, _ := continuumPoints(members(named(weights...), nil))
+		points, _ := new(workbench).continuumPoints(members(named(weights...), nil))
 		want := newSearchContinuum(points)
 		d := mustNew(t, "ketama", named(weights...), nil)
 		check := func(hash uint32) {
@@ -276,14 +276,14 @@ func TestLocateAmongManyServers(t *testing.T) {
 			all[i*pointsPerServer+j] = makePoint(r.Uint32(), uint32(i))
 		}
 	}
-	all, starts := sortPoints(all)
+	all, starts := sortPoints(all, nil)
 	check("all", connect(servers, all, starts), all, false)
 	for name, live := range map[string][]member{
 		"the last":     servers[count-1:],
 		"a few":        {servers[3], servers[77], servers[12345], servers[count-1]},
 		"the last 500": servers[count-500:],
 	} {
-		points, starts := continuumPoints(live)
+		points, starts := new(workbench).continuumPoints(live)
 		check(name, connect(live, points, starts), points, true)
 	}
 }
@@ -353,7 +353,7 @@ func FuzzLocate(f *testing.F) {
 func BenchmarkLocate(b *testing.B) {
 	for _, count := range []int{1, 2, 10, 100, 1000, 5000} {
 		servers := named(slices.Repeat([]int{1}, count)...)
-		points, _ := continuumPoints(members(servers, nil))
+		points, _ := new(workbench).continuumPoints(members(servers, nil))
 		for _, d := range []struct {
 			name string
 			Distribution

@@ -115,7 +115,7 @@ func difference(all, live []member) (surplus, missing []point) {
 		surplus = appendPoints(surplus, m, now, before)
 		missing = appendPoints(missing, m, before, now)
 	}
-	surplus, _ = sortPoints(surplus)
-	missing, _ = sortPoints(missing)
+	surplus, _ = sortPoints(surplus, nil)
+	missing, _ = sortPoints(missing, nil)
 	return surplus, missing
 }

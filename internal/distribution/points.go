@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"slices"
 	"strconv"
+	"sync"
 )
 
 const (
@@ -53,14 +54,23 @@ func pointCount(live []member) (count int) {
 // A server whose share is too small has none, but the server with the largest
 // share always has some: it is at least the average.
 // Algorithm: libketama (2007) as in twemproxy's hashkit/nc_ketama.c.
-func continuumPoints(live []member) (points []point, starts []uint32) {
+//
+// The points are valid until the workbench is used again.
+func (b *workbench) continuumPoints(live []member) (points []point, starts []uint32) {
 	total := totalWeight(live)
-	points = make([]point, 0, pointCount(live))
+	b.points = slices.Grow(b.points[:0], pointCount(live))
 	for _, m := range live {
-		points = appendPoints(points, m, 0, digests(m.Weight, total, len(live)))
+		b.points = appendPoints(b.points, m, 0, digests(m.Weight, total, len(live)))
 	}
-	return sortPoints(points)
+	b.sorted, starts = sortPoints(b.points, b.sorted)
+	return b.sorted, starts
 }
+
+// workbench is the memory in which points are made and sorted. At a start with
+// many pools to take fresh memory for each would cost as much as the work.
+type workbench struct{ points, sorted []point }
+
+var workbenches = sync.Pool{New: func() any { return new(workbench) }}
 
 // appendPoints appends the points of a server's digests from first up to but
 // not including end.
@@ -112,13 +122,13 @@ func bucketBits(count int) int { return max(1, bits.Len(uint(count/3*2))) }
 const crowded = 16
 
 // sortPoints puts points in ascending order: by value, equal values by owner.
-// It uses up its argument and returns the result and the starts of the buckets
-// as ketama has them.
+// It uses up points and returns the result, in the memory of room if that is
+// enough, and the starts of the buckets as ketama has them.
 //
 // An ejection may do this on a worker's time, hence no comparison sort: values
 // are spread by MD5, so dealing them out to about as many buckets as there are
 // points leaves about one to a bucket, and hardly anything to do.
-func sortPoints(points []point) (sorted []point, starts []uint32) {
+func sortPoints(points, room []point) (sorted []point, starts []uint32) {
 	width := bucketBits(len(points))
 	shift := 64 - width
 	// Place b+2 counts the points of bucket b, place b+1 then says where the next
@@ -130,7 +140,7 @@ func sortPoints(points []point) (sorted []point, starts []uint32) {
 	for i := 2; i < len(next); i++ {
 		next[i] += next[i-1]
 	}
-	sorted = make([]point, len(points))
+	sorted = slices.Grow(room[:0], len(points))[:len(points)]
 	for _, p := range points {
 		place := &next[p>>shift+1]
 		sorted[*place] = p

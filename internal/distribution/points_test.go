@@ -68,7 +68,7 @@ func TestPointsAreSorted(t *testing.T) {
 				}
 				want := slices.Clone(points)
 				slices.Sort(want)
-				got, starts := sortPoints(points)
+				got, starts := sortPoints(points, nil)
 				if !slices.Equal(got, want) {
 					t.Fatalf("%d points: not in ascending order", count)
 				}
