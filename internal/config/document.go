@@ -15,7 +15,8 @@ import (
 // not YAML, a missing document and a second one; nil means there is nothing to
 // read on.
 func (r *reader) decode(data []byte) *yaml.Node {
-	if root := decodePlain(data); root != nil {
+	if root, lines := decodePlain(data); root != nil {
+		r.plainLines = lines
 		return root
 	}
 	return r.decodeYAML(data)

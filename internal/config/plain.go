@@ -21,26 +21,26 @@ type plain struct {
 	text   string // its rest, without spaces around; "" = the file is at its end
 }
 
-// decodePlain returns the root node of data, or nil if data is not plain. The
-// nodes' values share one copy of data.
-func decodePlain(data []byte) *yaml.Node {
+// decodePlain returns the root node of data and how many lines it has, or nil if
+// data is not plain. The nodes' values share one copy of data.
+func decodePlain(data []byte) (root *yaml.Node, lines int) {
 	p := &plain{rest: string(data)}
 	if !p.next() || p.text == "" {
-		return nil
+		return nil, 0
 	}
-	root := p.node(yaml.MappingNode, p.indent, "")
+	root = p.node(yaml.MappingNode, p.indent, "")
 	for p.text != "" {
 		key, value := p.key()
 		if p.indent != 0 || key == nil || value != nil || !p.next() {
-			return nil
+			return nil, 0
 		}
 		pool := p.settings()
 		if pool == nil {
-			return nil
+			return nil, 0
 		}
 		root.Content = append(root.Content, key, pool)
 	}
-	return root
+	return root, p.line
 }
 
 // settings reads the lines of one pool, one level below its name.

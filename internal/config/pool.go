@@ -91,18 +91,18 @@ type listener struct {
 	line int
 }
 
-// readPool reads one pool; ok is false if its value is no mapping. key is the
-// node of its name.
-func (r *reader) readPool(key, value *yaml.Node, listeners map[Address]listener) (pool Pool, ok bool) {
-	path := join("", key.Value)
-	if value.Kind != yaml.MappingNode {
-		r.fault(value, path, fmt.Sprintf("the pool is %s; write a mapping with at least listen and servers", kindName(value)))
-		return Pool{}, false
+// readPool reads one pool.
+func (r *reader) readPool(e *poolEntry) {
+	path := join("", e.name.Value)
+	if e.value.Kind != yaml.MappingNode {
+		r.fault(e.value, path, fmt.Sprintf("the pool is %s; write a mapping with at least listen and servers", kindName(e.value)))
+		return
 	}
-	pool = defaultPool(key.Value)
+	e.pool, e.ok = defaultPool(e.name.Value), true
+	pool := &e.pool
 	given := make(map[string]*yaml.Node) // values by key, of slips the key that was meant
 	faulty := make(map[string]bool)
-	for key, value := range r.entries(value, path, "the name of a setting") {
+	for key, value := range r.entries(e.value, path, "the name of a setting") {
 		i := keyIndex(poolKeys, key.Value)
 		if i < 0 {
 			if meant := r.unknownKey(path, key); given[meant] == nil {
@@ -111,22 +111,19 @@ func (r *reader) readPool(key, value *yaml.Node, listeners map[Address]listener)
 			continue
 		}
 		before := len(r.faults)
-		poolKeys[i].read(r, join(path, key.Value), value, &pool)
+		poolKeys[i].read(r, join(path, key.Value), value, pool)
 		given[key.Value] = value
 		faulty[key.Value] = len(r.faults) > before
 	}
-	r.checkRequired(path, key, given)
-	r.checkLimits(path, given, faulty, &pool)
+	r.checkRequired(path, e.name, given)
+	r.checkLimits(path, given, faulty, pool)
 	if auth := given["redis_auth"]; auth != nil && pool.RedisAuth != "" && pool.Protocol != Redis && !faulty["redis"] {
 		r.fault(auth, path+".redis_auth", "only a redis pool has a password; add redis: true, or remove the key")
 	}
 	if commands := given["commands"]; commands != nil && pool.Protocol != Redis && !faulty["redis"] {
 		r.fault(commands, path+".commands", "only a redis pool has a list of commands; add redis: true, or remove the key")
 	}
-	if listen := given["listen"]; listen != nil && pool.Listen.Text != "" {
-		r.checkListener(path, listen, &pool, listeners)
-	}
-	return pool, true
+	e.listen = given["listen"]
 }
 
 // unknownKey reports a key that pools do not have, and returns the one that it

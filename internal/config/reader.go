@@ -2,8 +2,10 @@ package config
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -26,6 +28,7 @@ type reader struct {
 	file        string
 	faults      Errors
 	entriesLeft int            // of maxEntries; -1 = more, and reported
+	plainLines  int            // how many lines the file has, if it is plain; else 0
 	unshown     int            // faults beyond maxFaults
 	serverLines map[string]int // of the pool at hand: the line of each server's name so far
 }
@@ -67,23 +70,69 @@ func (r *reader) readRoot(root *yaml.Node, cfg *Config) {
 		r.fault(root, "", fmt.Sprintf("the file is %s; write a mapping of pool names", kindName(root)))
 		return
 	}
-	pools := 0
-	listeners := make(map[Address]listener)
+	var pools []poolEntry
 	for key, value := range r.entries(root, "", "a pool name") {
 		if key.Value == globalKey && isGlobal(value) {
 			r.readGlobal(value, &cfg.Global)
 			continue
 		}
-		pools++
-		pool, ok := r.readPool(key, value, listeners)
-		if ok {
-			cfg.Pools = append(cfg.Pools, pool)
-		}
+		pools = append(pools, poolEntry{name: key, value: value})
 	}
-	if pools == 0 {
+	if len(pools) == 0 {
 		r.fault(root, "", noPools)
 	}
+	r.readPools(pools)
+	listeners := make(map[Address]listener)
+	for i := range pools {
+		e := &pools[i]
+		if e.listen != nil && e.pool.Listen.Text != "" {
+			r.checkListener(join("", e.name.Value), e.listen, &e.pool, listeners)
+		}
+		if e.ok {
+			cfg.Pools = append(cfg.Pools, e.pool)
+		}
+	}
 	sortByName(cfg.Pools, func(p Pool) string { return p.Name })
+}
+
+// poolEntry is a pool of the file, and what readPool makes of it.
+type poolEntry struct {
+	name, value *yaml.Node
+	pool        Pool
+	listen      *yaml.Node // its address; nil if it has none
+	ok          bool       // it is a mapping
+}
+
+// readPools reads all pools, those of a plain file side by side: with many
+// servers that takes a good part of a start. What a plain file has is bounded by
+// its lines; elsewhere, with aliases, one reader has to count the entries.
+func (r *reader) readPools(pools []poolEntry) {
+	parts := 1
+	if r.plainLines > 0 && r.plainLines <= maxEntries {
+		parts = max(min(runtime.GOMAXPROCS(0), len(pools)), 1)
+	}
+	readers := make([]reader, parts)
+	var group sync.WaitGroup
+	for i := range readers {
+		readers[i] = reader{file: r.file, entriesLeft: r.entriesLeft}
+		group.Go(func() {
+			mine := pools[len(pools)*i/parts : len(pools)*(i+1)/parts]
+			for j := 0; j < len(mine) && readers[i].entriesLeft >= 0; j++ {
+				readers[i].readPool(&mine[j])
+			}
+		})
+	}
+	group.Wait()
+	for i := range readers {
+		r.join(&readers[i])
+	}
+}
+
+// join adds the faults that another reader has found.
+func (r *reader) join(other *reader) {
+	room := min(maxFaults-len(r.faults), len(other.faults))
+	r.faults = append(r.faults, other.faults[:room]...)
+	r.unshown += len(other.faults) - room + other.unshown
 }
 
 // entries yields the keys and values of the mapping m, aliases resolved. It

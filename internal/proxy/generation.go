@@ -29,6 +29,8 @@ type sharedPool struct {
 	census *census
 	rules  *commandRules // of the commands of a Redis pool; nil = none
 
+	hasNames bool // there are servers with a host name
+
 	cursors cursors
 	before  *pool.Pool // of the generation before, until its health has been taken over
 	same    []int      // for each server, its index in the generation before, or -1; nil if the pool is new
@@ -45,36 +47,49 @@ type census struct {
 
 // newGeneration is what conf describes, not prepared yet.
 func newGeneration(conf *config.Config, seed uint64, log *slog.Logger) (*generation, error) {
-	g := &generation{conf: conf}
-	for i := range conf.Pools {
-		c := &conf.Pools[i]
-		sp := sharedPool{conf: c, census: &census{}, rules: newCommandRules(c.Commands), cursors: newCursors(c.Servers)}
-		sp.returned = func(server, _ int, _ int64) {
-			log.Warn("server returned", "pool", c.Name, "server", c.Servers[server].Name)
+	g := &generation{conf: conf, pools: make([]sharedPool, len(conf.Pools))}
+	failures := make([]error, len(conf.Pools))
+	g.forEach(runtime.GOMAXPROCS(0), func(i int) {
+		failures[i] = g.pools[i].setUp(&conf.Pools[i], seed+uint64(i), log)
+	})
+	for i, err := range failures {
+		if err != nil {
+			return nil, fmt.Errorf("pool %s: %w", conf.Pools[i].Name, err)
 		}
-		var err error
-		if sp.health, err = pool.New(c, pool.Options{Seed: seed + uint64(i), Returned: sp.returned}); err != nil {
-			return nil, fmt.Errorf("pool %s: %w", c.Name, err)
-		}
-		g.pools = append(g.pools, sp)
-		g.hasNames = g.hasNames || slices.ContainsFunc(c.Servers, func(s config.Server) bool { return hasName(&s) })
+		g.hasNames = g.hasNames || g.pools[i].hasNames
 	}
 	return g, nil
 }
 
-// prepare builds what takes a while if there are many servers, the pools' distributions, on as many goroutines as may run at
-// a time. Without it each pool does so when it is first asked, on a worker's time. Any goroutine may call it.
-func (g *generation) prepare(parallel int) {
+// setUp makes sp what c describes.
+func (sp *sharedPool) setUp(c *config.Pool, seed uint64, log *slog.Logger) (err error) {
+	sp.conf, sp.census, sp.rules, sp.cursors = c, &census{}, newCommandRules(c.Commands), newCursors(c.Servers)
+	sp.hasNames = slices.ContainsFunc(c.Servers, func(s config.Server) bool { return hasName(&s) })
+	sp.returned = func(server, _ int, _ int64) {
+		log.Warn("server returned", "pool", c.Name, "server", c.Servers[server].Name)
+	}
+	sp.health, err = pool.New(c, pool.Options{Seed: seed, Returned: sp.returned})
+	return err
+}
+
+// forEach calls do for each pool, on so many goroutines.
+func (g *generation) forEach(parallel int, do func(pool int)) {
 	var group sync.WaitGroup
 	var next atomic.Int64
 	for range min(parallel, len(g.pools)) {
 		group.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(g.pools)); i = next.Add(1) - 1 {
-				g.pools[i].health.Prepare()
+				do(int(i))
 			}
 		})
 	}
 	group.Wait()
+}
+
+// prepare builds what takes a while if there are many servers, the pools' distributions, on as many goroutines as may run at
+// a time. Without it each pool does so when it is first asked, on a worker's time. Any goroutine may call it.
+func (g *generation) prepare(parallel int) {
+	g.forEach(parallel, func(pool int) { g.pools[pool].health.Prepare() })
 }
 
 // match finds the pools and servers that were there in the generation before, and takes over what was built for them. It takes
