@@ -147,7 +147,7 @@ func TestTimerEndsAWait(t *testing.T) {
 		if took := a.outside.Now() - before; took < int64(30*time.Millisecond) {
 			t.Errorf("fired after %v", time.Duration(took))
 		}
-		if a.batches > 5 {
+		if a.batches > 50 { // who does not sleep has many thousand; signals of Go's scheduler end a wait, a few on a busy machine
 			t.Errorf("%d batches, want the loop to sleep in between", a.batches)
 		}
 	})
